@@ -1,0 +1,52 @@
+# One target a job; README.md gives the same commands for a machine without make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# PyTorch publishes its CPU builds here; where it cannot be reached, pip's own sources must have one.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.DEFAULT_GOAL := help
+.PHONY: help install chat index test check eval clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+install: $(VENV)/.installed ## make .venv and install exact versions into it
+
+chat: install ## build the index if need be and serve the chat on http://127.0.0.1:7860
+	@$(BIN)/rag index
+	@$(BIN)/python app.py
+
+index: install ## bring the index up to date with corpus/
+	@$(BIN)/rag index
+
+test: $(VENV)/.installed-dev ## run the tests
+	@echo "Running the tests (some minutes)"
+	@$(BIN)/python -m pytest --cov=rag --cov-report=term --cov-fail-under=90
+
+check: $(VENV)/.installed-dev ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed, this is $$($(PYTHON) --version): make PYTHON=python3.12"; exit 1; }
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "The venv module is missing: on Debian, apt install python3-venv"; exit 1; }
+
+# The CPU build of torch comes first, alone, so that nothing else is asked of its index.
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing (about 400 MB to download the first time)"
+	@$(PIP) install --quiet --no-deps --constraint constraints.txt --index-url $(TORCH_INDEX) \
+	  --retries 0 --timeout 20 torch || echo "PyTorch's CPU index cannot be reached; going on without"
+	$(PIP) install --progress-bar on --constraint constraints.txt --editable . || { echo "\
+	If pip wants CUDA above: give it a CPU wheel of torch (PIP_FIND_LINKS=DIR, or TORCH_INDEX=URL)"; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

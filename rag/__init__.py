@@ -1,0 +1,1 @@
+"""Chapter & Verse: answers made only of quotations, each with its place."""
