@@ -1,0 +1,290 @@
+"""The shell: index · ask · search · show · chat."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.errors import IndexMismatch, QuestionError, RagError
+from rag.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rag.build import Report
+    from rag.generation import Generation
+    from rag.types import Answer
+
+app = typer.Typer(
+    name="rag",
+    help="Ask your documents; every answer is made of quotations, each with its place.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_Index = Annotated[Path, typer.Option("--index", help="The folder of the index.")]
+_Corpus = Annotated[Path, typer.Option("--corpus", help="The folder of documents.")]
+_SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="A TOML file of settings; rag.toml is read if it is there."),
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+_Documents = Annotated[
+    list[str] | None,
+    typer.Option("--document", help="Answer from this document only; may be repeated."),
+]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 when it did its job, 1 when it failed, 2 when called wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    try:
+        app(arguments)
+    except RagError as error:
+        _complain(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader went away, as in: rag show a.md | head
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@app.command(epilog="Example: rag index --corpus ~/reports")
+def index(
+    corpus: _Corpus = Path("corpus"),
+    index: _Index = Path("index"),
+    full: Annotated[bool, typer.Option("--full", help="Read everything anew.")] = False,
+    settings_file: _SettingsFile = None,
+) -> None:
+    """Bring the index up to date with the documents."""
+    from rag.build import build_index
+    from rag.encoder import SentenceEncoder
+
+    settings = load_settings(settings_file)
+    encoder = SentenceEncoder(settings.model)
+    with _progress_bar() as show:
+        report = build_index(corpus, index, encoder, settings, full=full, progress=show)
+    for line in _report_lines(report):
+        print(line)
+
+
+@app.command(epilog='Example: rag ask "When does the mission end?" --document announcement.md')
+def ask(
+    question: Annotated[str | None, typer.Argument(help="Left out: one a line on stdin.")] = None,
+    as_json: _Json = False,
+    index: _Index = Path("index"),
+    document: _Documents = None,
+    settings_file: _SettingsFile = None,
+) -> None:
+    """Answer a question with quotes from the documents.
+
+    Without QUESTION, each line on standard input is a question, or a JSON object with the keys
+    question and documents.
+    """
+    desk = _open(index, settings_file)
+    if question is not None:
+        asked = _Asked(question, tuple(document or ()))
+        _print_answer(desk.answer(asked), desk, as_json=as_json)
+    elif not _answer_lines(sys.stdin, desk, as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command(epilog='Example: rag search "withdrawal from Kurdistan" -k 3')
+def search(
+    question: str,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 5,
+    as_json: _Json = False,
+    index: _Index = Path("index"),
+    document: _Documents = None,
+    settings_file: _SettingsFile = None,
+) -> None:
+    """List the passages nearest to a question, best first."""
+    from rag.render import hit_object, passage_line
+
+    desk = _open(index, settings_file)
+    hits = desk.answer(_Asked(question, tuple(document or ()))).hits[:k]
+    for number, hit in enumerate(hits, 1):
+        source = desk.generation.document(hit.passage.document)
+        if as_json:
+            text = source.text[hit.passage.start : hit.passage.end]
+            _print_json({**hit_object(hit), "text": text})
+        else:
+            print(f"{number:>2}  {hit.score:.3f}  {passage_line(hit, source)}\n")
+
+
+@app.command(epilog="Example: rag show announcement.md")
+def show(document: str, index: _Index = Path("index")) -> None:
+    """Print a document's stored text, exactly: the text that all offsets count in."""
+    from rag.generation import open_generation
+    from rag.render import printable
+
+    generation = open_generation(index)
+    try:
+        text = generation.document(document).text
+    except KeyError:
+        raise QuestionError(_no_document(document, generation)) from None
+    if sys.stdout.isatty():
+        text = printable(text)  # a terminal obeys control characters, a file keeps them
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.flush()
+
+
+@app.command(epilog="Example: rag chat --port 8000")
+def chat(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 7860,
+    index: _Index = Path("index"),
+    settings_file: _SettingsFile = None,
+) -> None:
+    """Serve the web chat."""
+    from rag.web import serve
+
+    serve(index, load_settings(settings_file), host, port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    question: str
+    documents: tuple[str, ...] = ()
+
+
+class _Desk:
+    """What is needed to answer: an open index and the model that made it."""
+
+    def __init__(self, generation: Generation, settings: Settings) -> None:
+        from rag.encoder import SentenceEncoder
+
+        self.generation = generation
+        self._settings = settings
+        self._encoder = SentenceEncoder(settings.model)
+        generation.check_model(self._encoder)
+
+    def answer(self, asked: _Asked) -> Answer:
+        from rag.answer import answer
+
+        return answer(
+            asked.question, self.generation, self._encoder, self._settings, asked.documents
+        )
+
+
+def _open(index: Path, settings_file: Path | None) -> _Desk:
+    from rag.generation import open_generation
+
+    settings = load_settings(settings_file)
+    generation = open_generation(index)
+    for name, wanted in settings.shape().items():
+        built = generation.settings.shape()[name]
+        if built != wanted:
+            raise IndexMismatch(
+                f"{index} was built with {name} = {built}, the settings say {wanted}: run rag index"
+            )
+    return _Desk(generation, settings)
+
+
+def _answer_lines(lines: Iterable[str], desk: _Desk, *, as_json: bool) -> bool:
+    """Answer each line; one that cannot be asked is reported and costs the others nothing."""
+    fine = True
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            _print_answer(desk.answer(_parse(line.strip())), desk, as_json=as_json)
+        except QuestionError as error:
+            fine = False
+            _complain(f"line {number}: {error}")
+            if as_json:
+                _print_json({"question": line.strip(), "error": str(error)})
+    return fine
+
+
+def _parse(line: str) -> _Asked:
+    """Read a question, or an object in the spans layout of question sets."""
+    if not line.startswith("{"):
+        return _Asked(line)
+    try:
+        values = json.loads(line)
+        question, documents = values["question"], values.get("documents", [])
+    except (ValueError, KeyError):
+        raise QuestionError(
+            'this is neither a question nor a JSON object with a "question"'
+        ) from None
+    if not isinstance(question, str) or not _are_names(documents):
+        raise QuestionError('"question" must be a text and "documents" a list of names')
+    return _Asked(question, tuple(documents))
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _print_answer(answer: Answer, desk: _Desk, *, as_json: bool) -> None:
+    from rag.render import NEAREST, answer_lines, answer_object
+
+    if as_json:
+        _print_json(answer_object(answer))
+        return
+    nearest = [
+        (hit, desk.generation.document(hit.passage.document)) for hit in answer.hits[:NEAREST]
+    ]
+    for line in answer_lines(answer, nearest):
+        print(line)
+
+
+def _no_document(name: str, generation: Generation) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, generation.names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"{len(generation.names)} others are"
+    return f"no document called {name} is in the index; {hint}"
+
+
+def _report_lines(report: Report) -> Iterable[str]:
+    from rag.render import printable
+
+    state = "is in use" if report.changed else "was up to date"
+    yield (
+        f"Generation {report.generation} {state}: {report.documents:,} documents, "
+        f"{report.passages:,} passages, {report.encoded:,} of them encoded now, "
+        f"{report.seconds:.1f} s."
+    )
+    if report.skipped:
+        yield f"{len(report.skipped):,} files were skipped:"
+    for skipped in report.skipped:
+        yield f"  {printable(skipped.name)}: {printable(skipped.reason)}"
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[float, str], None]]:
+    """A bar on stderr, shown once there is something to encode."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("Encoding"), BarColumn(), TaskProgressColumn(), Remaining())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=1.0)
+        yield lambda done, _name: bar.update(task, completed=done)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _complain(message: str) -> None:
+    print(f"rag: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

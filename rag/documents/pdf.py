@@ -1,0 +1,187 @@
+"""PDF: the text of its pages, and where each page starts. The only importer of pdfium."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from ctypes import c_double
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from rag.documents.content import Content, File, drop_controls, given_title
+from rag.documents.dates import iso_date
+from rag.errors import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pypdfium2 import PdfDocument, PdfTextPage
+
+_LOCK = threading.Lock()  # pdfium is not safe to use from two threads
+_MOST_PAGES = 20_000
+_ENCRYPTED = {4, 5}  # pdfium's FPDF_ERR_PASSWORD and FPDF_ERR_SECURITY
+_HYPHEN = "\x02"  # in pdfium's text: a hyphen at a line's end, the word going on after it
+_PAGE_NUMBER = re.compile(r"(?:page )?[-–—]? ?# ?[-–—]?(?: ?(?:of|/) ?[\d#]{1,5})?", re.IGNORECASE)
+_WIDER = 1.3  # times the gaps around it: a gap that parts two paragraphs
+_DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a page; heights are in points, upwards."""
+
+    text: str
+    first: float  # where its first character stands
+    last: float  # where its last one does: lower where pdfium joined two lines at a hyphen
+
+
+def read(file: File) -> Content:
+    from pypdfium2 import PdfDocument, PdfiumError
+
+    with _LOCK:
+        try:
+            pdf = PdfDocument(file.data)
+        except PdfiumError as error:
+            if error.err_code in _ENCRYPTED:
+                raise DocumentError("is encrypted: save it without a password") from None
+            raise
+        try:
+            return _content(pdf, file.limit)
+        finally:
+            pdf.close()
+
+
+def _content(pdf: PdfDocument, limit: int) -> Content:
+    text, starts = _join(_page_texts(list(_pages(pdf, limit))))
+    if not text:
+        raise DocumentError("has no text: run OCR on it first")
+    metadata = pdf.get_metadata_dict()
+    return Content(
+        text,
+        title=given_title(metadata["Title"]),
+        date=_date(metadata["CreationDate"]),
+        pages=starts,
+    )
+
+
+def _date(stamp: str) -> str | None:
+    """A PDF's "D:20240927120000Z" or whatever else a program wrote there, as ISO 8601."""
+    found = _DATE.match(stamp)
+    return iso_date("-".join(filter(None, found.groups())) if found else stamp)
+
+
+def _pages(pdf: PdfDocument, limit: int) -> Iterator[list[_Line]]:
+    """The lines of each page. Raises DocumentError where there are too many, or too long ones."""
+    if len(pdf) > _MOST_PAGES:
+        raise DocumentError(f"has {len(pdf):,} pages, over the limit of {_MOST_PAGES:,}: split it")
+    for page in pdf:
+        textpage = page.get_textpage()
+        limit -= textpage.count_chars()
+        if limit < 0:
+            raise DocumentError("holds more text than a file may have bytes: split it")
+        yield list(_lines(textpage))
+        textpage.close()
+        page.close()
+
+
+def _page_texts(pages: list[list[_Line]]) -> list[str]:
+    """The text of each page, page numbers left out and the headers and footers of later pages."""
+    running = _running_lines(pages)
+    texts = []
+    for number, lines in enumerate(pages, start=1):
+        shown = [i for i, line in enumerate(lines) if not _is_running(line.text, number, running)]
+        texts.append(_set_apart(lines[shown[0] : shown[-1] + 1]) if shown else "")
+    return texts
+
+
+def _running_lines(pages: list[list[_Line]]) -> set[str]:
+    """The lines at the edges of many pages, "#" in them for the page's number."""
+    pages_with = Counter(
+        edge
+        for number, lines in enumerate(pages, start=1)
+        for edge in {_unnumbered(line.text, number) for line in (*lines[:2], *lines[-2:])}
+    )
+    return {edge for edge, count in pages_with.items() if count >= max(3, len(pages) / 3)}
+
+
+def _is_running(line: str, number: int, running: set[str]) -> bool:
+    bare = _unnumbered(line, number)
+    return _PAGE_NUMBER.fullmatch(bare) is not None or (number > 1 and bare in running)
+
+
+def _unnumbered(line: str, number: int) -> str:
+    return re.sub(rf"\b{number}\b", "#", line)
+
+
+def _set_apart(lines: list[_Line]) -> str:
+    """Lines under one another, with a blank line where the gap is wider than those around it."""
+    gaps = [above.last - below.first for above, below in pairwise(lines)]
+    downwards = sorted(gap for gap in gaps if gap > 0) or [0]
+    usual = downwards[len(downwards) // 4]
+    parts = [lines[0].text]
+    for i, (above, below) in enumerate(pairwise(lines)):
+        near = min((*gaps[max(i - 1, 0) : i], *gaps[i + 1 : i + 2]), default=usual)
+        apart = gaps[i] > _WIDER * max(usual, near) and not _runs_on(above.text, below.text)
+        parts += ["\n\n" if apart else "\n", below.text]
+    return "".join(parts)
+
+
+def _lines(textpage: PdfTextPage) -> Iterator[_Line]:
+    """The lines of a page that have text, in pdfium's order."""
+    codes = [_code(textpage, index) for index in range(textpage.count_chars())]
+    start = 0
+    for end in [*(i for i, code in enumerate(codes) if code in (10, 13)), len(codes)]:
+        inked = [i for i in range(start, end) if not chr(codes[i]).isspace()]
+        text = _text(codes[start:end])
+        if text and inked:
+            yield _Line(text, _height(textpage, inked[0]), _height(textpage, inked[-1]))
+        start = end + 1
+
+
+def _code(textpage: PdfTextPage, index: int) -> int:
+    """The character as a UTF-16 code unit or a code point; 0 where it has none."""
+    from pypdfium2 import raw
+
+    code: int = raw.FPDFText_GetUnicode(textpage, index)
+    if code == ord(_HYPHEN) and raw.FPDFText_IsHyphen(textpage, index) != 1:
+        return 0
+    return code if code <= 0x10FFFF else 0
+
+
+def _text(codes: list[int]) -> str:
+    """A line's text: surrogates paired, words joined again that were broken at a hyphen."""
+    units = "".join(map(chr, codes)).encode("utf-16-le", "surrogatepass")
+    text = units.decode("utf-16-le", "ignore")
+    joined = re.sub(f"{_HYPHEN}(.?)", lambda m: m[1] if m[1].islower() else f"-{m[1]}", text)
+    return drop_controls(joined).strip()
+
+
+def _height(textpage: PdfTextPage, index: int) -> float:
+    """The height of the line that a character stands on."""
+    from pypdfium2 import raw
+
+    x, y = c_double(), c_double()
+    raw.FPDFText_GetCharOrigin(textpage, index, x, y)
+    return y.value
+
+
+def _join(pages: list[str]) -> tuple[str, tuple[int, ...]]:
+    """The whole text, and where in it each page starts."""
+    parts: list[str] = []
+    starts: list[int] = []
+    length = 0
+    last = ""  # the last page so far that has text
+    for page in pages:
+        gap = "" if not last or not page else "\n" if _runs_on(last, page) else "\n\n"
+        starts.append(length + len(gap))
+        parts += [gap, page]
+        length += len(gap) + len(page)
+        last = page or last
+    return "".join(parts), tuple(starts)
+
+
+def _runs_on(before: str, after: str) -> bool:
+    """Whether a sentence that is not at its end goes on with a small letter."""
+    return after[0].islower() and (before[-1].isalnum() or before[-1] in ",;-–—")

@@ -1,0 +1,103 @@
+"""Answers as the shell shows them: JSON objects by the contract, and text for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rag.types import Answer, Document, Hit, Quote
+
+PASSAGES = 10  # hits that an answer's object lists
+NEAREST = 3  # hits that a refusal shows
+
+_HARMLESS = {"\n", "\t", "\u200c", "\u200d"}  # the joiners shape letters and emoji
+
+
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """One answer as ``rag ask --json`` prints it."""
+    return {
+        "question": answer.question,
+        "answered": answer.answered,
+        "confidence": round(answer.confidence, 4),
+        "seconds": round(answer.seconds, 4),
+        "quotes": [_quote_object(quote) for quote in answer.quotes],
+        "passages": [hit_object(hit) for hit in answer.hits[:PASSAGES]],
+    }
+
+
+def hit_object(hit: Hit) -> dict[str, Any]:
+    """One passage as ``rag ask --json`` and ``rag search --json`` list it."""
+    return {
+        "document": hit.passage.document,
+        "start": hit.passage.start,
+        "end": hit.passage.end,
+        "score": round(hit.score, 4),
+    }
+
+
+def _quote_object(quote: Quote) -> dict[str, Any]:
+    return {
+        "document": quote.document.name,
+        "title": quote.document.title,
+        "page": quote.page,
+        "start": quote.start,
+        "end": quote.end,
+        "text": quote.text,
+        "score": round(quote.score, 4),
+        "also_in": [
+            {"document": other.document.name, "start": other.start, "end": other.end}
+            for other in quote.also_in
+        ],
+    }
+
+
+def place(document: Document, start: int) -> str:
+    """Where a character stands, for a citation: the page, or the line where there are no pages."""
+    page = document.page(start)
+    return f"page {page}" if page else f"line {document.line(start)}"
+
+
+def answer_lines(answer: Answer, nearest: Sequence[tuple[Hit, Document]]) -> Iterator[str]:
+    """An answer for a terminal: its quotes, then their numbered citations.
+
+    ``nearest`` is shown with a refusal.
+    """
+    if not answer.answered:
+        yield "The documents do not answer this."
+        yield from _nearest_lines(nearest)
+        return
+    for number, quote in enumerate(answer.quotes, 1):
+        yield f"“{printable(quote.text)}” [{number}]\n"
+    for number, quote in enumerate(answer.quotes, 1):
+        yield f"[{number}] {_citation(quote)}"
+        for other in quote.also_in:
+            yield f"    also in {_citation(other)}"
+
+
+def _nearest_lines(nearest: Sequence[tuple[Hit, Document]]) -> Iterator[str]:
+    if nearest:
+        yield "The nearest passages:"
+    for hit, document in nearest:
+        yield f"\n{passage_line(hit, document)}"
+
+
+def passage_line(hit: Hit, document: Document) -> str:
+    """A passage for a terminal: its place, then its text on one line."""
+    start, end = hit.passage.start, hit.passage.end
+    words = " ".join(document.text[start:end].split())
+    return printable(f"{document.name}, {place(document, start)}: {words}")
+
+
+def _citation(quote: Quote) -> str:
+    document = quote.document
+    dated = f" ({document.date})" if document.date else ""
+    return printable(f"{document.title}{dated}, {document.name}, {place(document, quote.start)}")
+
+
+def printable(text: str) -> str:
+    """Replace what could steer a terminal or turn the direction of writing by its code point."""
+    return "".join(
+        f"<U+{ord(c):04X}>" if unicodedata.category(c)[0] == "C" and c not in _HARMLESS else c
+        for c in text.replace("\r\n", "\n")
+    )

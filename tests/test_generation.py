@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.build import build_index
+from rag.encoder import SentenceEncoder
+from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
+from rag.generation import Generation, current_folder, open_generation, write_generation
+from rag.settings import Settings
+from rag.types import Document, Passage, Sentence
+from tests.encoders import WordEncoder
+
+TEXT = "Bees dance.\r\n\r\nHoney 🍯 never spoils. Ça va?"
+DOCUMENT = Document(
+    "sub/bees.txt", TEXT, "Bees", "ab" * 32, date="2020-01-02", source="a hive", pages=(0, 15)
+)
+PASSAGE = Passage(
+    "sub/bees.txt", (Sentence(0, 11, heading=True), Sentence(15, 36), Sentence(37, 43)), "Part › 1"
+)
+
+
+@pytest.fixture
+def written(tmp_path: Path, words: WordEncoder) -> Generation:
+    with write_generation(tmp_path / "index", words, Settings(threshold=0.25)) as new:
+        row = new.add_document(DOCUMENT)
+        [encoding] = words.encode([TEXT])
+        new.add_passage(row, PASSAGE, encoding)
+    return open_generation(tmp_path / "index")
+
+
+def test_what_was_written_is_read(written: Generation) -> None:
+    assert written.document("sub/bees.txt") == DOCUMENT
+    assert written.passage(0) == PASSAGE
+    assert written.passage_ids(["sub/bees.txt"]) == [0]
+    assert written.names == ["sub/bees.txt"]
+    assert written.settings == Settings(threshold=0.25)
+    assert len(written) == len(written.vectors) == len(written.lexical) == 1
+
+
+def test_token_vectors_survive_rounding(written: Generation, words: WordEncoder) -> None:
+    [encoding] = words.encode([TEXT])
+    tokens, ids, bounds = written.tokens(0)
+    assert (tokens * encoding.tokens).sum(axis=1) == pytest.approx(1, abs=2e-4)
+    assert ids.tolist() == encoding.ids.tolist()
+    assert bounds == [0, 2, 5, 7]  # Bees dance | Honey never spoils | Ça va
+
+
+def test_token_counts_count_passages(generation: Generation, words: WordEncoder) -> None:
+    [encoding] = words.encode(["honey spoils mead unheard"])
+    assert generation.token_counts[encoding.ids].tolist() == [2, 2, 1, 0]
+
+
+def test_an_unknown_document_is_a_key_error(written: Generation) -> None:
+    with pytest.raises(KeyError):
+        written.document("../../etc/passwd")
+
+
+def fail_half_way(index: Path, words: WordEncoder) -> None:
+    with write_generation(index, words, Settings()) as new:
+        new.add_document(DOCUMENT)
+        raise RuntimeError
+
+
+def test_a_failed_write_leaves_the_last_generation_in_use(index: Path, words: WordEncoder) -> None:
+    before = current_folder(index)
+    with pytest.raises(RuntimeError):
+        fail_half_way(index, words)
+    assert current_folder(index) == before
+    assert [path.name for path in index.iterdir() if path.is_dir()] == [before.name]
+
+
+def test_a_reader_keeps_its_generation_while_others_are_written(
+    generation: Generation, index: Path, corpus: Path, words: WordEncoder
+) -> None:
+    for number in range(4):
+        (corpus / "new.txt").write_text(f"Text number {number} is here.")
+        build_index(corpus, index, words, Settings())
+    assert generation.document("bees.txt").text.startswith("Bees dance")
+    assert generation.lexical.search("honey", 5)
+    assert generation.tokens(0)[0].any()
+    assert "new.txt" in open_generation(index).names
+    assert len([path for path in index.iterdir() if path.is_dir()]) == 2
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissing, match="run rag index"):
+        open_generation(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../corpus", "", "/etc", "\x00", "００1x"])
+def test_current_is_not_trusted_as_a_path(index: Path, name: str) -> None:
+    (index / "CURRENT").write_text(name)
+    with pytest.raises(IndexDamaged, match="names no generation"):
+        open_generation(index)
+
+
+FILES = ["passages.db", "vectors.faiss", "tokens.int8", "token_counts.npy", "lexical/meta.json"]
+
+
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_missing_file_is_damage(index: Path, name: str) -> None:
+    (current_folder(index) / name).unlink()
+    with pytest.raises(IndexDamaged, match="run rag index --full"):
+        open_generation(index)
+
+
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_truncated_file_is_damage(index: Path, name: str) -> None:
+    path = current_folder(index) / name
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(IndexDamaged, match="run rag index --full"):
+        open_generation(index)
+
+
+def read_everything(index: Path) -> None:
+    opened = open_generation(index)
+    opened.passage(0)
+    assert len(opened.token_counts)
+
+
+@pytest.mark.parametrize("name", ["passages.db", "vectors.faiss", "token_counts.npy"])
+def test_a_file_of_rubbish_is_damage(index: Path, name: str) -> None:
+    path = current_folder(index) / name
+    path.write_bytes(b"\x07" * path.stat().st_size)
+    with pytest.raises(IndexDamaged, match="run rag index --full"):
+        read_everything(index)
+
+
+def test_another_format_names_both_versions(index: Path) -> None:
+    path = current_folder(index) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(IndexMismatch, match="format 99, this version reads 1: run rag index"):
+        open_generation(index)
+
+
+def test_another_model_names_both(generation: Generation, encoder: SentenceEncoder) -> None:
+    with pytest.raises(IndexMismatch, match=r"built by the model words .* all-MiniLM-L6-v2"):
+        generation.check_model(encoder)
+
+
+def test_a_generation_is_whole_without_the_others(index: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy" / "000001"
+    shutil.copytree(current_folder(index), copy)
+    shutil.rmtree(index)
+    assert np.isfinite(Generation(copy).vectors.rows([0])).all()
+
+
+def test_every_damage_is_a_bad_index() -> None:
+    assert issubclass(IndexDamaged, BadIndex)
+    assert issubclass(IndexMismatch, BadIndex)
+    assert issubclass(IndexMissing, BadIndex)
