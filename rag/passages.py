@@ -152,7 +152,7 @@ _NO_LINE_END, _LINE_END, _BLANK_LINE = 0.3, 0.2, 0.1  # for a cut there
 _AFTER_COLON = 0.6  # for a cut between a list and what leads to it
 _AFTER_HEADING = 3.0  # for a cut that leaves a heading behind
 _INNER_HEADING = 0.6  # for a heading inside a passage
-_OUTER_HEADING = 1.0  # for one of a higher level than the passage's last
+_OUTER_HEADING = 0.75  # for one of a higher level than the passage's last
 
 
 def _cost_cuts(

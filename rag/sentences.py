@@ -210,9 +210,10 @@ def _is_caption(line: str) -> bool:
 
 def _is_underlined(unit: _Unit, line: _Line) -> bool:
     """Whether ``line`` makes the unit before it a setext heading."""
-    if unit.kind != "text" or len(unit.lines) > 1 or len(unit.lines[0].text) > _LONGEST_TITLE:
+    title = unit.lines[0].text
+    if unit.kind != "text" or len(unit.lines) > 1 or len(title) > _LONGEST_TITLE:
         return False
-    return bool(_UNDERLINE.match(line.text))
+    return bool(_UNDERLINE.match(line.text)) and not title.endswith(".")
 
 
 def _goes_on(unit: _Unit, line: _Line, width: int) -> bool:
