@@ -17,7 +17,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
 _NO_TITLE = re.compile(
     r"(?:untitled|title|document|word document|powerpoint presentation|slide|unspecified"
     r"|\(?anonymous\)?)[ \d]*|microsoft (?:word|powerpoint|excel) - .*"
-    r"|\S*\.(?:docx?|odt|rtf|pptx?|xlsx?|indd|pdf|tex|dvi|html?)",
+    r"|.*\.(?:docx?|odt|rtf|pptx?|xlsx?|indd|pdf|tex|dvi|html?)",
     re.IGNORECASE,
 )
 _BIDI_CONTROLS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
@@ -45,8 +45,11 @@ class Content:
 
 
 def drop_controls(text: str) -> str:
-    """``text`` without control characters (tab and newline stay) and lone surrogates."""
-    return _CONTROLS.sub("", text)
+    """``text`` without lone surrogates and control characters: a space for those that are space.
+
+    Tab and newline stay.
+    """
+    return _CONTROLS.sub(lambda found: " " if found[0].isspace() else "", text)
 
 
 def clean_line(text: str | None) -> str | None:
@@ -54,7 +57,7 @@ def clean_line(text: str | None) -> str | None:
     if text is None:
         return None
     start = text.lstrip()[: 4 * _LONGEST_LINE]
-    line = " ".join(_BIDI_CONTROLS.sub("", drop_controls(start.replace("\r", " "))).split())
+    line = " ".join(_BIDI_CONTROLS.sub("", drop_controls(start)).split())
     if len(line) > _LONGEST_LINE:
         line = line[: _LONGEST_LINE - 1].rstrip() + "…"
     return line or None

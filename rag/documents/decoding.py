@@ -14,6 +14,7 @@ _BOMS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_TEXT = "is not text"
+_HEAD = 1024  # bytes in which a web page may declare its encoding
 _CLEAN = 20  # characters for each one that is none, at the least
 _CONTROLS = {*map(chr, range(32)), "\x7f"} - set("\t\n\r\f\x1b")
 
@@ -62,13 +63,16 @@ def _is_damaged_utf8(data: bytes) -> bool:
 
 
 def _detect(data: bytes, first: int) -> str:
-    """The encoding by what follows ``first``, the first byte that is not UTF-8."""
+    """The encoding by what the file begins with and by the line of its first byte beyond UTF-8.
+
+    Detectors look at a file's beginning only, which may be plain ASCII for long.
+    """
     import chardet
 
+    line = max(_HEAD, data.rfind(b"\n", 0, first))
     found = chardet.detect(
-        data,
+        data[:_HEAD] + data[line:],
         encoding_era=chardet.EncodingEra.MODERN_WEB | chardet.EncodingEra.LEGACY_ISO,
-        max_bytes=first + chardet.DEFAULT_MAX_BYTES,
         prefer_superset=True,
         compat_names=False,
     )

@@ -17,8 +17,9 @@ def find_documents(corpus: Path) -> list[str]:
     """The names of all files in the corpus and its sub-folders, sorted, whatever their kind.
 
     Hidden files and editors' backups are passed over. A link that leads out of the corpus and a
-    folder that cannot be opened are listed too, so that reading them says so. Raises CorpusError
-    where the corpus is not a folder that can be opened.
+    folder that cannot be opened are listed too, so that reading them says so; a name that is not
+    UTF-8 is spelled with escapes. Raises CorpusError where the corpus is not a folder that can be
+    opened.
     """
     names: list[str] = []
     folders = [""]
@@ -34,7 +35,7 @@ def find_documents(corpus: Path) -> list[str]:
         shown = [entry for entry in entries if not _is_passed_over(entry.name)]
         folders += [_join(folder, entry) for entry in shown if entry.is_dir(follow_symlinks=False)]
         names += [_join(folder, entry) for entry in shown if _is_listed(entry, corpus)]
-    return sorted(names)
+    return sorted(set(map(_spell, names)))
 
 
 def file_digest(corpus: Path, name: str) -> str:
@@ -66,7 +67,7 @@ def open_file(corpus: Path, name: str) -> Iterator[BufferedReader]:
         with path.open("rb") as file:
             yield file
     except FileNotFoundError:
-        raise DocumentError("is missing, or a link to what is missing") from None
+        raise DocumentError(_not_found(name)) from None
     except OSError as error:
         raise DocumentError(f"cannot be read: {error.strerror}") from None
 
@@ -74,10 +75,9 @@ def open_file(corpus: Path, name: str) -> Iterator[BufferedReader]:
 def _locate(corpus: Path, name: str) -> Path:
     """Where a file really is. Raises DocumentError where that is not in the corpus."""
     try:
-        name.encode()  # a lone surrogate stands for a byte that is not UTF-8
         path = Path(os.path.realpath(corpus / name))
-    except ValueError:
-        raise DocumentError("has a name that is not valid Unicode: rename it") from None
+    except ValueError:  # as for a NUL
+        raise DocumentError("has a name that no file can have") from None
     if not _is_inside(path, corpus):
         raise DocumentError("leads out of the corpus: put the file itself there")
     return path
@@ -95,7 +95,10 @@ def _is_listed(entry: os.DirEntry[str], corpus: Path) -> bool:
     if not entry.is_symlink():
         return entry.is_file()
     target = Path(os.path.realpath(entry.path))
-    return not _is_inside(target, corpus) or not target.exists() or target.is_file()
+    try:
+        return not _is_inside(target, corpus) or stat.S_ISREG(target.stat().st_mode)
+    except OSError:
+        return True
 
 
 def _is_passed_over(name: str) -> bool:
@@ -106,6 +109,20 @@ def _is_passed_over(name: str) -> bool:
 
 def _join(folder: str, entry: os.DirEntry[str]) -> str:
     return f"{folder}/{entry.name}" if folder else entry.name
+
+
+def _spell(name: str) -> str:
+    r"""A name that can be stored and printed: what is not UTF-8 in it as "\xe9".
+
+    No file is found under it, and the reason says why.
+    """
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def _not_found(name: str) -> str:
+    if "\\x" in name:
+        return "has a name that is not valid Unicode: rename it"
+    return "is missing, or a link to what is missing"
 
 
 def _not_a_corpus(corpus: Path, error: OSError) -> str:

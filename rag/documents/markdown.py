@@ -13,7 +13,7 @@ _LONGEST_HEADING = 1_000
 _FRONT_MATTER = re.compile(
     r"---[ \t]*(?:\r\n?|\n)(?P<yaml>.*?)(?<![^\r\n])(?:---|\.\.\.)[ \t]*(?:\r\n?|\n|\Z)", re.DOTALL
 )
-_KEY = re.compile(r"\s*[\w-]+:(?:\s|$)")
+_ENTRY = re.compile(r"^([\w-]+):[ \t]+(\S.*)", re.MULTILINE)
 _FENCE = re.compile(r" {0,3}(```|~~~)")
 _HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+)")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-+)\s*")
@@ -36,28 +36,26 @@ def read(file: File) -> Content:
 def _front_matter(text: str) -> tuple[dict[str, str], int]:
     """The metadata, and where the text goes on after it: ({}, 0) without front matter.
 
-    Front matter whose YAML is broken is still no text to quote. Prose between two rules is.
+    Prose between two rules is no front matter.
     """
     found = _FRONT_MATTER.match(text, 0, _LONGEST_FRONT_MATTER)
-    if found is None:
-        return {}, 0
-    metadata = _scalars(found["yaml"])
-    if metadata is None and not _KEY.match(found["yaml"]):
-        return {}, 0
-    return metadata or {}, found.end()
+    metadata = _scalars(found["yaml"]) if found else None
+    return ({}, 0) if found is None or metadata is None else (metadata, found.end())
 
 
 def _scalars(block: str) -> dict[str, str] | None:
     """The top level's plain values as written; None where ``block`` is not a YAML mapping.
 
     The document is composed and never constructed: aliases are not expanded, no object is made.
+    Where it is broken, as by a colon in a title, it is read line by line.
     """
     import yaml
 
     try:
         root = yaml.compose(block, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
-        return None
+        entries = {key.lower(): value.strip() for key, value in _ENTRY.findall(block)}
+        return entries if _ENTRY.match(block) else None
     if root is None:
         return {}
     if not isinstance(root, yaml.MappingNode):

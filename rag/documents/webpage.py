@@ -34,7 +34,8 @@ _INLINE = {
     *("span", "strike", "strong", "sub", "sup", "time", "tt", "u", "var", "wbr"),
     *("br", "lb", "hi", "ref"),
 }
-_SHORT = 250  # characters: so little is better read without trafilatura's guesses
+_SHORT = 250  # characters: where trafilatura finds so little, the whole page is read
+_LONG = 2_000_000  # characters of a page: trafilatura can take minutes and gigabytes for more
 _NOT_TEXT = {
     *("script", "style", "noscript", "template", "iframe", "object", "svg", "math", "canvas"),
     *("audio", "video", "select", "button", "textarea", "nav", "footer", "aside", "title"),
@@ -49,12 +50,10 @@ _PUBLISHED = re.compile(r'"datePublished"\s*:\s*"([^"]{4,40})"')  # JSON-LD
 
 
 def read(file: File) -> Content:
-    from trafilatura import bare_extraction
-
-    tree = _parse(decode(file.data))
+    page = decode(file.data)
+    tree = _parse(page)
     metadata = _metadata(tree)
-    found: Any = bare_extraction(tree, include_comments=False, favor_recall=True)
-    text = _text(found.body) if found else ""
+    text = _main_text(tree) if len(page) <= _LONG else ""
     return Content(
         text if len(text) > _SHORT else _text(tree.find("body")),
         layout="markdown",
@@ -62,6 +61,13 @@ def read(file: File) -> Content:
         date=_date(tree, metadata),
         source=next((metadata[key] for key in _SOURCES if key in metadata), None),
     )
+
+
+def _main_text(tree: _Element) -> str:
+    from trafilatura import bare_extraction
+
+    found: Any = bare_extraction(tree, include_comments=False, favor_recall=True)
+    return _text(found.body) if found else ""
 
 
 def _parse(text: str) -> _Element:

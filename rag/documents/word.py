@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _Element = Any  # of lxml, which has no types
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # encrypted files and those of an old Word begin so
-_UNPACKED = 8  # times the limit of a file's size: all parts of the archive together
+_UNPACKED = 4  # times the limit of a file's size: all parts of the archive together
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TEMPLATE_DATE = "2013-12-23T23:15:00"  # in what python-docx writes from its own template
 _STYLE = re.compile(
@@ -59,8 +59,9 @@ def _check_archive(file: File) -> None:
         raise DocumentError("is encrypted or of an old Word: save it as .docx without a password")
     with ZipFile(BytesIO(file.data)) as archive:
         size = sum(part.file_size for part in archive.infolist())
-    if size > _UNPACKED * file.limit:
-        raise DocumentError(f"unpacks to {size >> 20:,} MB, far over the limit for a file")
+    limit = _UNPACKED * file.limit
+    if size > limit:
+        raise DocumentError(f"unpacks to {size >> 20:,} MB, over the limit of {limit >> 20:,} MB")
 
 
 def _first_heading(blocks: list[str]) -> str | None:

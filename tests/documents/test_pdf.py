@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from rag.documents import pdf, read_document
+from rag.documents.content import File
+from rag.errors import DocumentError
+from tests.documents.conftest import Read
+from tests.pdfs import make_pdf
+
+PAGES = [
+    ["The mission ends in 2025.", "The troops leave."],
+    ["The second phase lasts a year.", "“Bases” (some) \\ close, says José."],
+    ["It is over."],
+]
+
+
+def test_pages_are_joined_and_known(read: Read) -> None:
+    document = read("a.pdf", make_pdf(PAGES))
+    assert document.text == "\n\n".join("\n".join(lines) for lines in PAGES)
+    assert [document.text[start:][:5] for start in document.pages] == ["The m", "The s", "It is"]
+    for number, lines in enumerate(PAGES, start=1):
+        assert {document.page(document.text.index(line)) for line in lines} == {number}
+    assert document.layout == "prose"
+
+
+def test_an_empty_page_counts(read: Read) -> None:
+    document = read("a.pdf", make_pdf([[], ["Two."], [], ["Four."], []]))
+    assert document.text == "Two.\n\nFour."
+    assert [document.page(document.text.index(word)) for word in ("Two", "Four")] == [2, 4]
+
+
+def test_a_sentence_runs_over_to_the_next_page(read: Read) -> None:
+    document = read("a.pdf", make_pdf([["The troops will leave,", "1"], ["as agreed.", "2"]]))
+    assert document.text == "The troops will leave,\nas agreed."
+    assert document.page(document.text.index("as agreed")) == 2
+
+
+def test_metadata(read: Read) -> None:
+    info = {"Title": "Das Ende – ein Bericht 🎉", "CreationDate": "D:20240927120000+02'00'"}
+    document = read("a.pdf", make_pdf(PAGES, info))
+    assert (document.title, document.date) == ("Das Ende – ein Bericht 🎉", "2024-09-27")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("", "  ", "untitled", "Untitled 2", "Microsoft Word - report.doc", "report.docx"),
+        *("Document1", "PowerPoint Presentation", "(anonymous)"),
+    ],
+)
+def test_a_title_that_a_program_put_there_is_none(read: Read, title: str) -> None:
+    assert read("report.pdf", make_pdf(PAGES, {"Title": title})).title == "report"
+
+
+@pytest.mark.parametrize(
+    ("stamp", "date"),
+    [("D:2024", "2024"), ("D:202409", "2024-09"), ("2024-09-27", "2024-09-27"), ("D:9", None)],
+)
+def test_dates(read: Read, stamp: str, date: str | None) -> None:
+    assert read("a.pdf", make_pdf(PAGES, {"CreationDate": stamp})).date == date
+
+
+def test_a_wide_gap_parts_paragraphs(read: Read) -> None:
+    lines = ["Two phases", "", "The first one lasts a year,", "The Post wrote.", "", "It is short."]
+    text = read("a.pdf", make_pdf([lines])).text
+    assert text == "Two phases\n\nThe first one lasts a year,\nThe Post wrote.\n\nIt is short."
+
+
+def test_words_broken_at_a_hyphen_are_joined(read: Read) -> None:
+    lines = ["They sus-", "pend the well-known work of 2024-", "2025, says the Co-", "Founder."]
+    text = read("a.pdf", make_pdf([lines])).text
+    assert text == "They suspend the well-known work of 2024-\n2025, says the Co-Founder."
+
+
+def test_control_characters_are_dropped(read: Read) -> None:
+    assert read("a.pdf", make_pdf([["be\x02fore \x07after", "a soft\xad", "hyphen"]])).text == (
+        "before after\na softhyphen"
+    )
+
+
+def test_headers_footers_and_page_numbers_are_left_out(read: Read) -> None:
+    pages = [
+        ["Annual report", f"Sentence {word} goes on", "ACME – confidential", f"Page {n} of 4"]
+        for n, word in enumerate(["one", "two", "three", "four"], start=1)
+    ]
+    document = read("a.pdf", make_pdf(pages))
+    first, *later = document.text.split("\n\n")
+    assert first.split("\n") == ["Annual report", "Sentence one goes on", "ACME – confidential"]
+    assert later == ["Sentence two goes on", "Sentence three goes on", "Sentence four goes on"]
+
+
+def test_numbers_at_the_foot_of_a_page_that_are_not_its_own_stay(read: Read) -> None:
+    pages = [[f"Item {n}.", f"Total {n * 100}"] for n in (5, 6, 7)]
+    assert read("a.pdf", make_pdf(pages)).text.count("Total") == 3
+
+
+def test_encrypted_files(read: Read) -> None:
+    with pytest.raises(DocumentError, match="is encrypted: save it without a password"):
+        read("a.pdf", make_pdf(PAGES, {}, "secret"))
+    opens_without = read("b.pdf", make_pdf(PAGES, {"Title": "The end"}, ""))
+    assert opens_without.text == read("c.pdf", make_pdf(PAGES)).text
+    assert opens_without.title == "The end"
+
+
+@pytest.mark.parametrize("pages", [[[]], [[], []], [["  "]]])
+def test_a_scan_without_text_says_so(read: Read, pages: list[list[str]]) -> None:
+    with pytest.raises(DocumentError, match="has no text: run OCR on it first"):
+        read("a.pdf", make_pdf(pages))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"%PDF-1.4", b"junk" * 100, make_pdf(PAGES)[:300]], ids=["0", "1", "2", "3"]
+)
+def test_damaged_files(read: Read, data: bytes) -> None:
+    with pytest.raises(DocumentError, match=r"is empty|is damaged or no true \.pdf file"):
+        read("a.pdf", data)
+
+
+def test_too_much_text_is_refused() -> None:
+    data = make_pdf(PAGES)
+    assert pdf.read(File(data, limit=1000)).text
+    with pytest.raises(DocumentError, match="holds more text"):
+        pdf.read(File(data, limit=50))
+
+
+def test_too_many_pages_are_refused(read: Read) -> None:
+    data = make_pdf(PAGES).replace(b"/Count 3", b"/Count 30000")
+    with pytest.raises(
+        DocumentError, match=r"has 30,000 pages, over the limit of 20,000: split it"
+    ):
+        read("a.pdf", data)
+
+
+def test_a_page_tree_that_loops_ends(read: Read) -> None:
+    data = make_pdf(PAGES).replace(b"/Kids [6 0 R", b"/Kids [2 0 R")
+    with pytest.raises(DocumentError, match="is damaged"):
+        read("a.pdf", data)
+
+
+def test_threads_can_read_at_once(tmp_path: Path) -> None:
+    names = [f"{n}.pdf" for n in range(8)]
+    for name in names:
+        (tmp_path / name).write_bytes(make_pdf([[f"This is {name}."]] * 20))
+    with ThreadPoolExecutor(4) as pool:
+        texts = list(pool.map(lambda name: read_document(tmp_path, name, 1 << 20).text, names))
+    assert all(f"This is {name}." in text for name, text in zip(names, texts, strict=True))
