@@ -10,6 +10,7 @@ from typing import Any
 from rag.errors import SettingsError
 
 SETTINGS_FILE = "rag.toml"
+ENGINES = ("onnx", "sentence-transformers")  # what runs the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +22,23 @@ class Settings:
 
     # The index: a change here means that documents are read or encoded anew.
     model: str = "all-MiniLM-L6-v2"  # the packaged model, or a sentence-transformers name or path
+    engine: str = "onnx"  # or "sentence-transformers": the reference, slower, for any model
     passage_tokens: int = 200  # the most tokens of text in a passage
     max_file_mb: int = 50  # a larger file is skipped
 
     # The answer: a change here takes effect at once.
-    candidates: int = 50  # passages taken from the vectors and from BM25 each
+    candidates: int = 100  # passages taken from the vectors and from BM25 each
     vector_weight: float = 0.5  # the vectors' share of a hit's score, BM25 has the rest
     max_quotes: int = 3
-    threshold: float = 0.5  # confidence below which the answer is a refusal
+    threshold: float = 0.66  # confidence below which the answer is a refusal
 
     def __post_init__(self) -> None:
         for name, least, most in _RANGES:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise SettingsError(f"{name} = {value}: it must be between {least} and {most}")
+        if self.engine not in ENGINES:
+            raise SettingsError(f"engine = {self.engine!r}: it must be one of {', '.join(ENGINES)}")
 
     def shape(self) -> dict[str, Any]:
         """The settings that shape the index, by name."""
@@ -64,7 +68,7 @@ class Settings:
             raise SettingsError(f"{where}: {error}") from None
 
 
-_SHAPE = ("model", "passage_tokens", "max_file_mb")
+_SHAPE = ("model", "engine", "passage_tokens", "max_file_mb")
 _RANGES = (
     ("passage_tokens", 16, 200),
     ("max_file_mb", 1, 10_000),
