@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-import numpy as np
-
+from rag.confidence import judge, read_signals
 from rag.encoder import Encoder
 from rag.errors import QuestionError
 from rag.generation import Generation
-from rag.quote import Candidate, choose_quotes, rank_sentences
+from rag.question import read_question
+from rag.quote import Ranking, choose_quotes, read_hits
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.types import Answer
@@ -32,17 +32,19 @@ def answer(
     """
     clock = _Clock()
     _check(question, documents, generation)
-    encoded = encoder.encode([question])[0]
+    asked = read_question(question, encoder, generation)
     clock.lap("encode")
-    hits = retrieve(question, encoded.vector, generation, settings, documents)
+    found = retrieve(asked, generation, settings, documents)
     clock.lap("retrieve")
-    candidates = rank_sentences(encoded, hits, generation)
+    ranking = Ranking(asked, read_hits(asked, found, generation), generation)
+    hits = ranking.rerank(found)
     clock.lap("rerank")
-    confidence = _confidence(candidates)
+    signals = read_signals(ranking)
+    confidence = judge(signals)
     sure = confidence >= settings.threshold
-    quotes = choose_quotes(candidates, generation, settings.max_quotes) if sure else ()
+    quotes = choose_quotes(ranking, settings.max_quotes) if sure else ()
     clock.lap("quote")
-    return Answer(question, quotes, confidence, tuple(hits), clock.stages)
+    return Answer(question, quotes, confidence, signals, tuple(hits), clock.stages)
 
 
 def _check(question: str, documents: Sequence[str], generation: Generation) -> None:
@@ -55,11 +57,6 @@ def _check(question: str, documents: Sequence[str], generation: Generation) -> N
     unknown = set(documents) - set(generation.names)
     if unknown:
         raise QuestionError(f"no document called {min(unknown)} is in the index: see rag index")
-
-
-def _confidence(candidates: Sequence[Candidate]) -> float:
-    best = max((c.similarity for c in candidates), default=0.0)
-    return float(np.clip(best, 0.0, 1.0))
 
 
 class _Clock:

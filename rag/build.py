@@ -92,8 +92,8 @@ def _digest(corpus: Path, name: str) -> str:
 
 def _listed(last: Generation) -> dict[str, str]:
     """Every file that the last generation saw, those it skipped included, as in ``_survey``."""
-    manifest = last.manifest
-    return {file.name: file.digest for file in (*manifest.documents, *manifest.skipped)}
+    documents, skipped = last.manifest.documents, last.manifest.skipped
+    return {d.name: d.digest for d in documents} | {s.name: s.digest for s in skipped}
 
 
 def _reusable(index: Path, encoder: Encoder, settings: Settings) -> Generation | None:

@@ -1,15 +1,48 @@
-"""BM25 over passages; the only importer of tantivy."""
+"""Words, and BM25 over passages; the only importer of tantivy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rag.errors import IndexDamaged
 
-_ANALYZER = "english"
+Field = Literal["text", "near"]  # a passage's own words; those of its neighbours too
+
+_WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
+_STOP_WORDS = frozenset(
+    "a an the of in on at to for from by with as is are was were be been being am do does did "
+    "doing done have has had having will would shall should can could may might must i me my we "
+    "our you your he him his she her it its they them their this that these those and or but if "
+    "then than so such not no nor into about over under up down out off again there here what "
+    "which who whom whose when where why how s t".split()
+)
 _HEAP_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a text, and the form under which it is found."""
+
+    start: int  # characters into the text
+    text: str
+    stem: str  # lower case, without accents, Porter 2; a number without its commas
+    is_stop: bool  # too common to be searched for
+
+
+def read_words(text: str) -> list[Word]:
+    """All words and numbers of a text, in order."""
+    return [
+        Word(found.start(), found[0], _stem(found[0].lower()), _is_stop(found[0]))
+        for found in _WORD.finditer(text)
+    ]
 
 
 def write_lexical(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
@@ -18,10 +51,9 @@ def write_lexical(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
 
     folder.mkdir()
     index = tantivy.Index(_schema(), path=str(folder))
-    index.register_tokenizer(_ANALYZER, _analyzer())
     writer = index.writer(_HEAP_BYTES, num_threads=1)  # one thread, so that ids keep their order
-    for number, (document, text) in enumerate(passages):
-        writer.add_document(tantivy.Document(id=number, document=document, text=text))
+    for number, (document, text, near) in enumerate(_add_neighbours(passages)):
+        writer.add_document(tantivy.Document(id=number, document=document, text=text, near=near))
     writer.commit()
     writer.wait_merging_threads()
 
@@ -34,32 +66,38 @@ class Lexical:
 
         try:
             index = tantivy.Index.open(str(folder))
-            index.register_tokenizer(_ANALYZER, _analyzer())
             self._searcher = index.searcher()
         except (ValueError, OSError):
             raise IndexDamaged(f"{folder} cannot be read: run rag index --full") from None
         self._schema = index.schema
-        self._words = _analyzer()
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 
     def search(
-        self, question: str, k: int, documents: Sequence[str] = ()
+        self, words: Iterable[Word], k: int, field: Field = "text", documents: Sequence[str] = ()
     ) -> list[tuple[int, float]]:
         """Return up to ``k`` (id, BM25 score), best first, of all ``documents`` or of those named.
 
-        The question is data, never query syntax: one term query for each of its words.
+        Words are data, never query syntax: one term query for each. Stop words are left out
+        unless there are no others.
         """
-        words = dict.fromkeys(self._words.analyze(question))
-        if not words:
+        known = list(words)
+        stems = dict.fromkeys([w.stem for w in known if not w.is_stop] or [w.stem for w in known])
+        if not stems:
             return []
-        query = self._any("text", words)
+        query = self._any(field, stems)
         if documents:
             query = self._within(query, documents)
         hits = self._searcher.search(query, k, count=False).hits
         found = [(self._searcher.doc(address)["id"][0], score) for score, address in hits]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+    def rarity(self, word: Word) -> float:
+        """The inverse document frequency of a word, as BM25 has it; at least 0."""
+        passages = len(self)
+        having = self._searcher.doc_freq("text", word.stem)
+        return math.log1p((passages - having + 0.5) / (having + 0.5))
 
     def _any(self, field: str, terms: Iterable[str]) -> Any:
         from tantivy import Occur, Query
@@ -75,26 +113,45 @@ class Lexical:
 
 
 def _schema() -> Any:
+    """Text fields hold stems with spaces between them: tantivy cuts at the spaces, no more."""
     import tantivy
 
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("id", stored=True)
     builder.add_text_field("document", tokenizer_name="raw")
-    builder.add_text_field("text", tokenizer_name=_ANALYZER, index_option="freq")
+    for field in ("text", "near"):
+        builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
     return builder.build()
 
 
-def _analyzer() -> Any:
-    """Words in lower case, without accents or stop words, stemmed (Porter 2)."""
+def _add_neighbours(passages: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    """Yield each document name, a passage's stems, and its neighbours' together with them."""
+    for document, group in groupby(passages, itemgetter(0)):
+        stems = (" ".join(word.stem for word in read_words(text)) for _, text in group)
+        before, here = "", next(stems)
+        for after in chain(stems, [""]):
+            yield document, here, f"{before} {here} {after}"
+            before, here = here, after
+
+
+def _is_stop(word: str) -> bool:
+    return re.split("['’]", word.lower())[0] in _STOP_WORDS
+
+
+@lru_cache(100_000)
+def _stem(word: str) -> str:
+    word = word.replace("’", "'").removesuffix("'s")
+    if word[:1].isdigit():
+        return word.replace(",", "")
+    stems: list[str] = _stemmer().analyze(word)
+    return stems[0] if stems else word
+
+
+@lru_cache(1)
+def _stemmer() -> Any:
     from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
-    builder = TextAnalyzerBuilder(Tokenizer.simple())
-    for step in (
-        Filter.remove_long(80),
-        Filter.lowercase(),
-        Filter.ascii_fold(),
-        Filter.stopword("english"),
-        Filter.stemmer("english"),
-    ):
+    builder = TextAnalyzerBuilder(Tokenizer.raw())
+    for step in (Filter.lowercase(), Filter.ascii_fold(), Filter.stemmer("english")):
         builder = builder.filter(step)
     return builder.build()

@@ -4,43 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rag.generation import Generation
+from rag.question import Question
 from rag.settings import Settings
 from rag.types import Hit
 
 
 def retrieve(
-    question: str,
-    vector: NDArray[np.float32],
+    question: Question,
     generation: Generation,
     settings: Settings,
     documents: Sequence[str] = (),
 ) -> list[Hit]:
     """Return the best passages, best first, of all documents or of those named.
 
-    ``vector`` is the question's, (dimensions,), unit length. Both scores are scaled to 0..1 within
-    the question and summed by ``settings.vector_weight``: a convex combination, as in Bruch,
-    Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023).
+    A passage's score is the sum of its cosine and of two BM25 scores, of its own words and of its
+    own with its neighbours', each divided by the best of the question: a convex combination, as in
+    Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023).
     """
     among = generation.passage_ids(documents) if documents else None
-    cosines = dict(generation.vectors.search(vector, settings.candidates, among))
-    words = dict(generation.lexical.search(question, settings.candidates, documents))
-    missing = [number for number in words if number not in cosines]
-    rows = generation.vectors.rows(missing) @ vector if missing else ()
-    cosines.update(zip(missing, map(float, rows), strict=True))
+    vector, depth = question.encoding.vector, settings.candidates
+    cosines = dict(generation.vectors.search(vector, depth, among))
+    own = dict(generation.lexical.search(question.words, depth, "text", documents))
+    near = dict(generation.lexical.search(question.words, depth, "near", documents))
+    missing = [number for number in {**own, **near} if number not in cosines]
+    if missing:
+        rows = generation.vectors.rows(missing) @ vector
+        cosines.update(zip(missing, map(float, rows), strict=True))
 
-    by_vector, by_words = _scale(cosines), _scale(dict.fromkeys(cosines, 0.0) | words)
     share = settings.vector_weight
-    scores = {n: share * by_vector[n] + (1 - share) * by_words[n] for n in cosines}
-    ranked = sorted(scores, key=lambda number: (-scores[number], number))[: settings.candidates]
-    return [Hit(n, generation.passage(n), scores[n], cosines[n], words.get(n, 0.0)) for n in ranked]
+    parts = ((share, cosines), ((1 - share) / 2, own), ((1 - share) / 2, near))
+    scores = _combine(cosines, parts)
+    ranked = sorted(scores, key=lambda number: (-scores[number], number))
+    return [Hit(n, generation.passage(n), scores[n], cosines[n], own.get(n, 0.0)) for n in ranked]
 
 
-def _scale(scores: Mapping[int, float]) -> dict[int, float]:
-    """Scale to 0..1 between the least and the most."""
-    least, most = min(scores.values(), default=0.0), max(scores.values(), default=0.0)
-    span = (most - least) or 1.0
-    return {number: (score - least) / span for number, score in scores.items()}
+def _combine(
+    ids: Mapping[int, float], parts: Sequence[tuple[float, Mapping[int, float]]]
+) -> dict[int, float]:
+    """Sum each id's scores, divided by the best of their kind, with the share of each kind."""
+    bests = [max(scores.values(), default=0.0) for _, scores in parts]
+    return {
+        number: sum(
+            share * max(scores.get(number, 0.0), 0.0) / best
+            for (share, scores), best in zip(parts, bests, strict=True)
+            if best > 0
+        )
+        for number in ids
+    }

@@ -114,6 +114,7 @@ class Answer:
     question: str
     quotes: tuple[Quote, ...]
     confidence: float  # 0..1, that the documents answer the question
+    signals: Mapping[str, float]  # what the confidence was judged by
     hits: tuple[Hit, ...]  # best first
     stages: Mapping[str, float]  # seconds by stage, in order
 

@@ -11,6 +11,7 @@ from rag.build import build_index
 from rag.encoder import SentenceEncoder
 from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
 from rag.generation import Generation, current_folder, open_generation, write_generation
+from rag.lexical import read_words
 from rag.settings import Settings
 from rag.types import Document, Passage, Sentence
 from tests.encoders import WordEncoder
@@ -81,7 +82,7 @@ def test_a_reader_keeps_its_generation_while_others_are_written(
         (corpus / "new.txt").write_text(f"Text number {number} is here.")
         build_index(corpus, index, words, Settings())
     assert generation.document("bees.txt").text.startswith("Bees dance")
-    assert generation.lexical.search("honey", 5)
+    assert generation.lexical.search(read_words("honey"), 5)
     assert generation.tokens(0)[0].any()
     assert "new.txt" in open_generation(index).names
     assert len([path for path in index.iterdir() if path.is_dir()]) == 2

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from rag.errors import IndexDamaged
-from rag.lexical import Lexical, write_lexical
+from rag.lexical import Lexical, read_words, write_lexical
 
 PASSAGES = [
     ("a.md", "The drones attacked a café in Kirkuk."),
@@ -20,16 +21,22 @@ def lexical(tmp_path: Path) -> Lexical:
     return Lexical(tmp_path / "lexical")
 
 
+def search(
+    lexical: Lexical, question: str, documents: Sequence[str] = ()
+) -> list[tuple[int, float]]:
+    return lexical.search(read_words(question), 5, documents=documents)
+
+
 def found(hits: list[tuple[int, float]]) -> list[int]:
     return [number for number, _ in hits]
 
 
 def test_other_forms_of_a_word_are_found(lexical: Lexical) -> None:
-    assert found(lexical.search("ATTACKS by drones", 5)) == [1, 0]
+    assert found(search(lexical, "ATTACKS by drones")) == [1, 0]
 
 
 def test_accents_and_case_do_not_matter(lexical: Lexical) -> None:
-    assert found(lexical.search("Cafe", 5)) == [0]
+    assert found(search(lexical, "Cafe")) == [0]
 
 
 @pytest.mark.parametrize(
@@ -37,22 +44,39 @@ def test_accents_and_case_do_not_matter(lexical: Lexical) -> None:
     ["honey AND (", 'text:honey"', "+honey -bees", "honey~2^9", "honey*[TO]", "honey \\", "honey:"],
 )
 def test_a_question_is_never_query_syntax(lexical: Lexical, question: str) -> None:
-    assert found(lexical.search(question, 5)) == [2]
+    assert found(search(lexical, question)) == [2]
 
 
-@pytest.mark.parametrize("question", ["the of and", "", "?!", "日本語", "\x00"])
+@pytest.mark.parametrize("question", ["who am i", "", "?!", "日本語", "\x00"])
 def test_a_question_without_known_words_finds_nothing(lexical: Lexical, question: str) -> None:
-    assert lexical.search(question, 5) == []
+    assert search(lexical, question) == []
+
+
+def test_stop_words_count_only_where_there_are_no_others(lexical: Lexical) -> None:
+    assert found(search(lexical, "the honey")) == [2]
+    assert found(search(lexical, "the and")) == [1, 0]
+
+
+def test_a_word_that_is_everywhere_is_less_rare(lexical: Lexical) -> None:
+    drones, honey, unknown = read_words("drones honey zebra")
+    assert 0 <= lexical.rarity(drones) < lexical.rarity(honey) < lexical.rarity(unknown)
+
+
+def test_the_neighbours_of_a_passage_are_found_near(tmp_path: Path) -> None:
+    passages = [("a", "first bees"), ("a", "second"), ("a", "third"), ("b", "fourth")]
+    write_lexical(tmp_path / "near", passages)
+    near = Lexical(tmp_path / "near").search(read_words("bees third"), 5, "near")
+    assert sorted(found(near)) == [0, 1, 2]
 
 
 def test_search_stays_in_the_documents_named(lexical: Lexical) -> None:
-    assert found(lexical.search("drone honey", 5, ["b ü.md", "c.md"])) == [2, 1]
-    everywhere = dict(lexical.search("drone honey", 5))
-    assert dict(lexical.search("drone honey", 5, ["c.md"])) == {2: everywhere[2]}
+    assert found(search(lexical, "drone honey", ["b ü.md", "c.md"])) == [2, 1]
+    everywhere = dict(search(lexical, "drone honey"))
+    assert dict(search(lexical, "drone honey", ["c.md"])) == {2: everywhere[2]}
 
 
 def test_k_bounds_what_is_found(lexical: Lexical) -> None:
-    assert len(lexical.search("drone", 1)) == 1
+    assert len(lexical.search(read_words("drone"), 1)) == 1
 
 
 def test_a_folder_without_an_index_is_damaged(tmp_path: Path) -> None:

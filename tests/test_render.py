@@ -16,10 +16,11 @@ ANSWER = Answer(
     question="Does honey spoil?",
     quotes=(Quote(BEES, 13, 32, 0.8, also_in=(Quote(PAPER, 13, 32, 0.7),)),),
     confidence=0.91239,
+    signals={},
     hits=(HIT,),
     stages={"encode": 0.25, "quote": 0.5},
 )
-REFUSAL = Answer("Why?", (), 0.1, (HIT,), {"encode": 0.0})
+REFUSAL = Answer("Why?", (), 0.1, {}, (HIT,), {"encode": 0.0})
 
 
 def test_an_answer_is_an_object_of_the_contract() -> None:

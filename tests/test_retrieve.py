@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rag.generation import Generation
+from rag.question import read_question
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.types import Hit
@@ -10,8 +11,8 @@ from tests.encoders import WordEncoder
 
 
 def ask(question: str, generation: Generation, words: WordEncoder, **settings: float) -> list[Hit]:
-    [encoded] = words.encode([question])
-    return retrieve(question, encoded.vector, generation, Settings(**settings))  # type: ignore[arg-type]
+    asked = read_question(question, words, generation)
+    return retrieve(asked, generation, Settings(**settings))  # type: ignore[arg-type]
 
 
 def test_the_passage_with_the_words_comes_first(generation: Generation, words: WordEncoder) -> None:
@@ -36,8 +37,8 @@ def test_each_side_can_have_all_the_weight(generation: Generation, words: WordEn
 
 
 def test_documents_restrict_the_hits(generation: Generation, words: WordEncoder) -> None:
-    [encoded] = words.encode(["honey"])
-    hits = retrieve("honey", encoded.vector, generation, Settings(), ["rivers.md", "bees.txt"])
+    asked = read_question("honey", words, generation)
+    hits = retrieve(asked, generation, Settings(), ["rivers.md", "bees.txt"])
     assert {hit.passage.document for hit in hits} == {"rivers.md", "bees.txt"}
 
 

@@ -1,0 +1,69 @@
+"""How sure it is that the documents answer a question: a logistic model on four named signals.
+
+Its weights stand in confidence.json, with the command that made them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from rag.lexical import Word, read_words
+from rag.quote import Ranking
+
+SIGNALS = ("sentence", "passage", "said", "unsaid_names")
+
+
+def read_signals(ranking: Ranking) -> dict[str, float]:
+    """The signals of one question.
+
+    sentence: weighted MaxSim of the best sentence; passage: cosine of the nearest passage; said:
+    the share of the question's words, by rarity, that stand in the best sentence or beside it;
+    unsaid_names: the share of names and numbers among them that do not.
+    """
+    question, hits = ranking.question, ranking.reading.hits
+    if not np.isfinite(ranking.scores).any():
+        return dict.fromkeys(SIGNALS, 0.0)
+    best = int(ranking.scores.argmax())
+    near = {word.stem for word in read_words(_surroundings(best, ranking))}
+    rarity = dict(zip(question.words, question.rarity.tolist(), strict=True))
+    counted = [word for word in rarity if not word.is_stop] or list(rarity)
+    whole = sum(rarity[word] for word in counted) or 1.0
+    unsaid = [word for word in counted if word.stem not in near]
+    return {
+        "sentence": float(ranking.similarity[best]),
+        "passage": max(hit.vector for hit in hits),
+        "said": 1 - sum(rarity[word] for word in unsaid) / whole if counted else 0.0,
+        "unsaid_names": sum(rarity[word] for word in unsaid if _is_name(word)) / whole,
+    }
+
+
+def judge(signals: Mapping[str, float]) -> float:
+    """The probability, 0..1, that the documents answer a question with these signals."""
+    model = _model()
+    score = model["bias"] + sum(model["weights"][name] * signals[name] for name in SIGNALS)
+    return 1 / (1 + math.exp(-score))
+
+
+def _surroundings(index: int, ranking: Ranking) -> str:
+    """A sentence with its neighbours in the passage."""
+    owner = ranking.reading.owner
+    near = range(max(index - 1, 0), min(index + 2, len(owner)))
+    places = [ranking.reading.sentences[i] for i in near if owner[i] == owner[index]]
+    return "\n".join(ranking.text(place) for place in places)
+
+
+def _is_name(word: Word) -> bool:
+    """A number, or a word with a capital that does not begin the question."""
+    return word.text[0].isdigit() or (word.text[0].isupper() and word.start > 0)
+
+
+@lru_cache(1)
+def _model() -> Any:
+    return json.loads(files("rag").joinpath("confidence.json").read_text("utf-8"))
