@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from rag.build import build_index
 from rag.encoder import SentenceEncoder
@@ -11,6 +13,14 @@ from rag.settings import Settings
 from tests.encoders import WordEncoder
 
 ROOT = Path(__file__).parent.parent
+CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @pytest.fixture
@@ -59,3 +69,13 @@ def shipped_index(tmp_path_factory: pytest.TempPathFactory, encoder: SentenceEnc
     folder = tmp_path_factory.mktemp("shipped") / "index"
     build_index(ROOT / "corpus", folder, encoder, Settings())
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is missing: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
