@@ -21,6 +21,10 @@ chat: install ## build the index if need be and serve the chat on http://127.0.0
 index: install ## bring the index up to date with corpus/
 	@$(BIN)/rag index
 
+eval: install ## measure the answers on the shipped questions
+	@$(BIN)/rag index
+	@$(BIN)/rag eval tests/questions.jsonl $(EVAL)
+
 test: $(VENV)/.installed-dev ## run the tests
 	@echo "Running the tests (some minutes)"
 	@$(BIN)/python -m pytest --cov=rag --cov-report=term --cov-fail-under=90

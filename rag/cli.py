@@ -1,4 +1,4 @@
-"""The shell: index · ask · search · show · chat."""
+"""The shell: index · ask · search · show · eval · chat."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rag.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from rag.build import Report
+    from rag.encoder import Encoder
+    from rag.evals.results import Results
     from rag.generation import Generation
     from rag.types import Answer
 
@@ -70,8 +72,8 @@ def index(
     from rag.encoder import SentenceEncoder
 
     settings = load_settings(settings_file)
-    encoder = SentenceEncoder(settings.model)
-    with _progress_bar() as show:
+    encoder = SentenceEncoder(settings.model, settings.engine)
+    with _progress_bar("Indexing") as show:
         report = build_index(corpus, index, encoder, settings, full=full, progress=show)
     for line in _report_lines(report):
         print(line)
@@ -138,6 +140,57 @@ def show(document: str, index: _Index = Path("index")) -> None:
     sys.stdout.flush()
 
 
+@app.command(
+    name="eval",
+    epilog="Example: rag eval tests/questions.jsonl --report report.html --fail-under recall@5=0.9",
+)
+def evaluate(
+    question_set: Annotated[
+        Path, typer.Argument(metavar="SET", help="A folder, or a file of questions for the index.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write one HTML page here.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare with what --json printed earlier.")
+    ] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE: exit 1 if it is worse; may be repeated.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(help="Write a BEIR set's rankings, for TREC.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Write questions to the file SET.")] = False,
+    index: _Index = Path("index"),
+    settings_file: _SettingsFile = None,
+) -> None:
+    """Measure retrieval, quotes and refusals on a set of questions.
+
+    SET is a folder in the spans layout or in BEIR's, or a questions.jsonl about the index in use.
+    """
+    from rag.encoder import SentenceEncoder
+    from rag.evals.compare import find_shortfalls
+    from rag.evals.results import read_results
+    from rag.evals.run import write_run
+
+    floors = _parse_floors(fail_under or [])
+    earlier = read_results(against) if against else None
+    settings = load_settings(settings_file)
+    encoder = SentenceEncoder(settings.model, settings.engine)
+    if new:
+        from rag.evals.new import write_questions
+        from rag.generation import open_generation
+
+        write_questions(question_set, open_generation(index), encoder, settings)
+        return
+    results = _evaluate(question_set, index, encoder, settings, report)
+    if run:
+        write_run(results, run)
+    _print_results(results, earlier, as_json=as_json)
+    shortfalls = find_shortfalls(results, floors)
+    for line in shortfalls:
+        _complain(line)
+    if shortfalls:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: rag chat --port 8000")
 def chat(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -165,7 +218,7 @@ class _Desk:
 
         self.generation = generation
         self._settings = settings
-        self._encoder = SentenceEncoder(settings.model)
+        self._encoder = SentenceEncoder(settings.model, settings.engine)
         generation.check_model(self._encoder)
 
     def answer(self, asked: _Asked) -> Answer:
@@ -239,6 +292,49 @@ def _print_answer(answer: Answer, desk: _Desk, *, as_json: bool) -> None:
         print(line)
 
 
+def _parse_floors(pairs: Iterable[str]) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, value in (pair.rsplit("=", 1) for pair in pairs)}
+    except ValueError:
+        raise typer.BadParameter("--fail-under takes NAME=VALUE, as in recall@5=0.85") from None
+
+
+def _evaluate(
+    question_set: Path, index: Path, encoder: Encoder, settings: Settings, report: Path | None
+) -> Results:
+    from rag.evals.report import render_report
+    from rag.evals.run import evaluate, open_set
+
+    with _progress_bar("Indexing") as show:
+        opened = open_set(question_set, index, encoder, settings, progress=show)
+    with _progress_bar("Asking") as show:
+        results = evaluate(opened, encoder, progress=show)
+    if report:
+        report.write_text(render_report(results, opened), "utf-8")
+    return results
+
+
+def _print_results(results: Results, earlier: Results | None, *, as_json: bool) -> None:
+    """The table, and what changed; with JSON on stdout, what changed goes to stderr."""
+    from rich.console import Console
+
+    from rag.evals.compare import compare
+    from rag.evals.tables import changed_lines, comparison_table, failure_lines, results_table
+
+    for line in failure_lines(results):
+        _complain(line)
+    console = Console(stderr=as_json)
+    if as_json:
+        print(results.to_json())
+    else:
+        console.print(results_table(results))
+    if earlier:
+        comparison = compare(earlier, results)
+        console.print(comparison_table(comparison))
+        for line in changed_lines(comparison):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def _no_document(name: str, generation: Generation) -> str:
     from difflib import get_close_matches
 
@@ -263,13 +359,13 @@ def _report_lines(report: Report) -> Iterable[str]:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[float, str], None]]:
-    """A bar on stderr, shown once there is something to encode."""
+def _progress_bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar on stderr, where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    columns = (TextColumn("Encoding"), BarColumn(), TaskProgressColumn(), Remaining())
+    columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), Remaining())
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

@@ -1,0 +1,83 @@
+"""What the chat answers from: the generation in use and the model."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+
+from rag.answer import answer
+from rag.encoder import Encoder
+from rag.generation import Generation, current_folder
+from rag.settings import Settings
+from rag.types import Answer
+
+_log = logging.getLogger(__name__)
+
+
+class Library:
+    """The generation that CURRENT names and the model, shared by all questions.
+
+    The model is loaded in the background, so that the page need not wait for it. When CURRENT
+    moves, the next question opens the new generation; questions in flight keep the old one.
+    """
+
+    def __init__(self, index: Path, settings: Settings, encoder: Encoder) -> None:
+        self._index = index
+        self._settings = settings
+        self._encoder = encoder
+        self._loaded: Future[None] = Future()
+        self._lock = threading.Lock()
+        self._generation: Generation | None = None
+        self._stamp: tuple[str, int] | None = None
+
+    def load(self) -> None:
+        """Begin to load the model and the index, and return at once."""
+        threading.Thread(target=self._load, name="load the model", daemon=True).start()
+
+    def _load(self) -> None:
+        try:
+            self._encoder.encode(["warm up"])
+        except Exception as error:
+            _log.error("the model cannot be loaded: %s", error)
+            self._loaded.set_exception(error)
+            return
+        with suppress(Exception):  # raised again, and told, when a question is asked
+            answer("warm up", self.current(), self._encoder, self._settings)
+        self._loaded.set_result(None)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the wait for the model is over, well or not."""
+        return self._loaded.done()
+
+    @property
+    def has_model(self) -> bool:
+        return self._loaded.done() and self._loaded.exception() is None
+
+    def current(self) -> Generation:
+        """The generation in use, opened when CURRENT moved. Raise BadIndex with the cure."""
+        with self._lock:
+            stamp = _stamp(self._index)
+            if self._generation is None or stamp != self._stamp:
+                self._generation = Generation(self._index / stamp[0])
+                self._stamp = stamp
+            return self._generation
+
+    def answer(self, question: str) -> tuple[Answer, Generation]:
+        """Answer once the model is loaded; return also the generation that answered.
+
+        Raises RagError with the cure when that cannot be done.
+        """
+        self._loaded.result()
+        generation = self.current()
+        generation.check_model(self._encoder)
+        return answer(question, generation, self._encoder, self._settings), generation
+
+
+def _stamp(index: Path) -> tuple[str, int]:
+    """What changes with every rebuild, even if the folder was deleted and built anew."""
+    folder = current_folder(index)
+    return folder.name, (index / "CURRENT").stat().st_mtime_ns

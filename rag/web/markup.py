@@ -1,0 +1,185 @@
+"""Answers and documents → HTML. Whatever comes from a document is escaped here, and only here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from itertools import dropwhile, takewhile
+from pathlib import Path
+from urllib.parse import quote as percent_encode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from rag.generation import Generation
+from rag.render import NEAREST, place
+from rag.types import Answer, Document, Hit, Quote
+
+Span = tuple[int, int]  # characters of a document, end exclusive
+
+_STEERING = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_LINE_END = re.compile(r"\r(\n?)")
+_BLANK_LINE = re.compile(r"\n(?:&#13;|[ \t])*\n")
+
+
+def exact(text: str) -> Markup:
+    """Escape text so that the element's textContent is ``text``, character for character.
+
+    Parsers turn a bare carriage return into a line feed, so it is written as a reference.
+    Characters that steer the direction of writing or a terminal are shown by their code point,
+    and isolated, so that they steer nothing.
+    """
+    shown = _STEERING.sub(_show_steering, str(escape(text)))
+    return Markup(_LINE_END.sub(_show_line_end, shown))  # noqa: S704  escaped above
+
+
+def _show_steering(match: re.Match[str]) -> str:
+    return f'<span class="steering" data-code="U+{ord(match[0]):04X}">{match[0]}</span>'
+
+
+def _show_line_end(match: re.Match[str]) -> str:
+    return "&#13;\n" if match[1] else "&#13;<br>"
+
+
+def quoted(text: str) -> Markup:
+    """As ``exact``, with blank lines kept where white space is collapsed."""
+    return Markup(_BLANK_LINE.sub(r"\g<0><br><br>", str(exact(text))))  # noqa: S704  escaped above
+
+
+def plain(text: str) -> str:
+    """Text for a place that holds no markup, such as a window's title."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def readable_date(iso: str) -> str:
+    """Write 2024-09-27 as 27 September 2024; anything else stays as it is."""
+    try:
+        day = date.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{day.day} {day:%B %Y}"
+
+
+def document_url(document: Document, spans: Sequence[Span]) -> str:
+    """The address of a document with these spans marked, scrolled to the first of them."""
+    marks = "&".join(f"quote={start}-{end}" for start, end in spans)
+    version = document.digest[:_DIGEST]
+    return f"/documents/{percent_encode(document.name)}?{marks}&digest={version}#quote"
+
+
+_DIGEST = 16  # hex digits, enough to tell two versions of a document apart
+
+
+def is_version(document: Document, digest: str) -> bool:
+    """Whether a link with this digest was made from the document as it is now."""
+    return document.digest[:_DIGEST] == digest
+
+
+def quote_url(quote: Quote, quotes: Sequence[Quote] = ()) -> str:
+    """The address of a quote's place, where an answer's other quotes are marked as well."""
+    here = (quote.start, quote.end)
+    others = [
+        (q.start, q.end)
+        for q in quotes
+        if q.document.name == quote.document.name and (q.start, q.end) != here
+    ]
+    return document_url(quote.document, [here, *others])
+
+
+def show_answer(answer: Answer, generation: Generation) -> str:
+    """One turn of the chat: the question, its quotes and their sources, or a refusal."""
+    nearest = [_excerpt(hit, generation) for hit in answer.hits[:NEAREST]]
+    return _render("turn.html", question=answer.question, answer=answer, nearest=nearest)
+
+
+def _excerpt(hit: Hit, generation: Generation) -> Quote:
+    """The first sentences of a passage under one heading, without the heading."""
+    body = dropwhile(lambda sentence: sentence.heading, hit.passage.sentences)
+    shown = list(takewhile(lambda sentence: not sentence.heading, body)) or hit.passage.sentences
+    document = generation.document(hit.passage.document)
+    return Quote(document, shown[0].start, shown[-1].end, hit.score)
+
+
+def show_notice(question: str, notice: str, *, waiting: bool = False) -> str:
+    """One turn of the chat that says why there is no answer, or not yet."""
+    shown = question if len(question) <= _SHOWN else question[:_SHOWN] + " …"
+    return _render("turn.html", question=shown, notice=notice, waiting=waiting)
+
+
+_SHOWN = 200  # characters of a question that was not answered
+
+
+def show_welcome(count: int, questions: Sequence[str]) -> str:
+    """What stands above the conversation: how much can be asked, and some questions."""
+    return _render("welcome.html", count=count, questions=questions, problem="")
+
+
+def show_problem_welcome(problem: str) -> str:
+    """What stands above the conversation while nothing can be asked."""
+    return _render("welcome.html", problem=problem)
+
+
+def show_document(document: Document, spans: Sequence[Span], *, changed: bool) -> str:
+    """A document's whole text with the spans marked; they must not overlap.
+
+    With ``changed`` the reader is told that the document is not the one that was quoted.
+    """
+    return _render(
+        "document.html",
+        document=document,
+        text=_marked(document, spans),
+        spans=spans,
+        changed=changed,
+    )
+
+
+def show_problem(title: str, message: str) -> str:
+    """A page that says why a document cannot be shown."""
+    return _render("problem.html", title=title, message=message)
+
+
+def _marked(document: Document, spans: Sequence[Span]) -> Markup:
+    done = document.body if all(start >= document.body for start, _ in spans) else 0
+    parts = [Markup('<span class="front">{}</span>').format(exact(document.text[:done]))]
+    for number, (start, end) in sorted(enumerate(spans), key=lambda item: item[1]):
+        mark = Markup('<mark id="{}">{}</mark>').format(
+            mark_id(number), _with_pages(document, start, end)
+        )
+        parts += [_with_pages(document, done, start), mark]
+        done = end
+    # A last page without text starts where the text ends.
+    return Markup().join([*parts, _with_pages(document, done, len(document.text) + 1)])
+
+
+def mark_id(number: int) -> str:
+    """The fragment of mark ``number``, from 0, in the order of the address."""
+    return f"quote-{number + 1}" if number else "quote"
+
+
+def _with_pages(document: Document, start: int, end: int) -> Markup:
+    """A slice of the text with a sign, empty of text, where each page begins."""
+    parts = []
+    for number, page in enumerate(document.pages, 1):
+        if start <= page < end:
+            sign = Markup('<span class="page" id="page-{0}" data-page="{0}"></span>')
+            parts += [exact(document.text[start:page]), sign.format(number)]
+            start = page
+    return Markup().join([*parts, exact(document.text[start:end])])
+
+
+def _render(template: str, **values: object) -> str:
+    return _TEMPLATES.get_template(template).render(**values)
+
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters.update(
+    exact=exact, quoted=quoted, plain=plain, readable_date=readable_date, mark_id=mark_id
+)
+_TEMPLATES.globals.update(place=place, quote_url=quote_url)

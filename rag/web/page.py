@@ -1,0 +1,139 @@
+"""The chat page, in Gradio. The conversation lives in the browser alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from rag.errors import RagError
+from rag.web.library import Library
+from rag.web.markup import show_answer, show_notice, show_problem_welcome, show_welcome
+
+_log = logging.getLogger(__name__)
+
+_LOADING = "Loading the model; your question is answered as soon as it is ready."
+_FAILED = "Sorry, something went wrong here. The server's log says what; please ask again."
+
+# Questions about the documents that ship with the project, each with the one that answers it.
+EXAMPLES = {
+    "announcement.md": "By when will the coalition's mission in Iraq be over?",
+    "two-phases.md": "Which region is the second phase about?",
+    "troops.md": "How many American soldiers are deployed in Iraq?",
+    "pledges.md": "What will the $148 million pay for?",
+}
+
+_MASTHEAD = "<h1>Chapter <span>&amp;</span> Verse</h1>"
+
+# A click on an example asks it, through the same listener as the box.
+_CLICK = """
+element.addEventListener("click", event => {
+  const example = event.target.closest("button.example");
+  if (example) trigger("select", {question: example.textContent});
+});
+"""
+
+_LOG = '<div role="log" aria-label="Conversation">${value}</div>'
+
+# A new turn comes into view, and stays there when it has joined the conversation.
+_FOLLOW = """
+watch("value", () => element.querySelector(".turn:last-child")?.scrollIntoView());
+"""
+
+# The box is emptied at once, so that typing can go on while the answer is on its way.
+_EMPTY = """
+question => {
+  const box = document.querySelector("#box textarea");
+  if (box.value === question) {
+    box.value = "";
+    box.dispatchEvent(new Event("input"));
+  }
+  return [question];
+}
+"""
+
+# The finished turn joins the conversation; a question that failed goes back into an empty box.
+_APPEND = """
+(thread, turn, box, failed) => [thread + turn, "", box || failed, ""]
+"""
+
+
+def make_page(library: Library) -> gr.Blocks:
+    """The chat over a library."""
+    page = gr.Blocks(title="Chapter & Verse", analytics_enabled=False)
+    with page:
+        _html(_MASTHEAD, elem_id="masthead")
+        welcome = _html("", elem_id="welcome", js_on_load=_CLICK)
+        thread = _html("", elem_id="thread", html_template=_LOG, js_on_load=_FOLLOW)
+        turn = _html("", elem_id="turn", js_on_load=_FOLLOW)
+        box = _box()
+        failed = gr.Textbox(visible=False)
+
+        def ask(question: str, event: gr.EventData) -> Iterator[tuple[str, str]]:
+            chosen = str(event.question) if event.target is welcome else question
+            yield from reply(library, chosen)
+
+        asked = gr.on(
+            [box.submit, welcome.select],
+            ask,
+            box,
+            [turn, failed],
+            js=_EMPTY,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+        parts = [thread, turn, box, failed]
+        asked.then(None, parts, parts, js=_APPEND)
+        page.load(
+            lambda: greet(library),
+            None,
+            welcome,
+            queue=False,  # its stream's end would swallow the answer to a question asked then
+            show_progress="hidden",
+            api_visibility="private",
+        )
+    page.queue(default_concurrency_limit=4)
+    return page
+
+
+def _html(value: str, *, js_on_load: str | None = None, **options: Any) -> gr.HTML:
+    """A component in our style; Gradio puts its value into the page as it is."""
+    return gr.HTML(value, js_on_load=js_on_load, apply_default_css=False, **options)
+
+
+def _box() -> gr.Textbox:
+    return gr.Textbox(
+        label="Your question",
+        show_label=False,
+        container=False,
+        placeholder="Ask your documents",
+        max_lines=6,
+        autofocus=True,
+        submit_btn="Ask",
+        html_attributes=gr.InputHTMLAttributes(enterkeyhint="send"),
+        elem_id="box",
+    )
+
+
+def reply(library: Library, question: str) -> Iterator[tuple[str, str]]:
+    """The turn as it changes until the question is answered, and the question where that fails."""
+    notice = "Looking …" if library.is_loaded else _LOADING
+    yield show_notice(question, notice, waiting=True), ""
+    try:
+        yield show_answer(*library.answer(question)), ""
+    except RagError as error:
+        yield show_notice(question, f"No answer: {error}."), question
+    except Exception:
+        _log.exception("a question could not be answered")
+        yield show_notice(question, _FAILED), question
+
+
+def greet(library: Library) -> str:
+    """What stands above the conversation."""
+    try:
+        names = library.current().names
+    except RagError as error:
+        return show_problem_welcome(f"Nothing can be asked yet: {error}.")
+    return show_welcome(len(names), [EXAMPLES[name] for name in EXAMPLES if name in names])

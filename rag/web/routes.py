@@ -1,0 +1,95 @@
+"""What the server answers beside Gradio: documents, the style sheet, its health."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse
+
+from rag.errors import RagError
+from rag.types import Document
+from rag.web.library import Library
+from rag.web.markup import Span, is_version, show_document, show_problem
+
+_SPAN = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
+_STYLE = Path(__file__).parent / "style.css"
+_HEADERS = {
+    # A document's page needs nothing but the style sheet: no script could run in it.
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def make_router(library: Library) -> APIRouter:
+    """The routes over a library."""
+    router = APIRouter()
+
+    @router.get("/documents/{name:path}", response_class=HTMLResponse)
+    def document(name: str, request: Request) -> HTMLResponse:
+        """The text of a document; each ``quote=START-END`` is marked, the first is scrolled to."""
+        return _document_page(library, name, request)
+
+    @router.get("/health")
+    def health() -> dict[str, Any]:
+        """Whether the model is loaded, and the generation in use."""
+        return {"model": library.has_model, "index": _generation_name(library)}
+
+    @router.get("/style.css")
+    def style() -> FileResponse:
+        return FileResponse(_STYLE, headers={"Cache-Control": "no-cache"})
+
+    return router
+
+
+def _document_page(library: Library, name: str, request: Request) -> HTMLResponse:
+    try:
+        document = library.current().document(name)  # a name in the index, never a path
+    except KeyError:
+        return _problem(404, "No such document", f"No document called {name} is in the index.")
+    except RagError as error:
+        return _problem(503, "The index cannot be read", str(error))
+    digest = request.query_params.get("digest")
+    if digest is not None and not is_version(document, digest):
+        return _page(200, show_document(document, (), changed=True))
+    try:
+        spans = _read_spans(request.query_params.getlist("quote"), document)
+    except ValueError as error:
+        return _problem(400, "No such place", f"{error} in {name}.")
+    return _page(200, show_document(document, spans, changed=False))
+
+
+def _read_spans(values: list[str], document: Document) -> list[Span]:
+    """Raise ValueError for what is not a span of the document, and for spans that overlap."""
+    spans = []
+    for value in values:
+        match = _SPAN.fullmatch(value)
+        if not match or not int(match[1]) < int(match[2]) <= len(document.text):
+            raise ValueError(f"There is no place {value!r}")
+        spans.append((int(match[1]), int(match[2])))
+    for (_, end), (start, _) in pairwise(sorted(spans)):
+        if start < end:
+            raise ValueError(f"There are overlapping places, at {start},")
+    return spans
+
+
+def _generation_name(library: Library) -> str | None:
+    try:
+        return library.current().folder.name
+    except RagError:
+        return None
+
+
+def _problem(status: int, title: str, message: str) -> HTMLResponse:
+    return _page(status, show_problem(title, message))
+
+
+def _page(status: int, html: str) -> HTMLResponse:
+    return HTMLResponse(html, status, _HEADERS)

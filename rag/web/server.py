@@ -1,0 +1,83 @@
+"""The server: FastAPI, with the chat page mounted in it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from rag.encoder import SentenceEncoder
+from rag.errors import RagError
+from rag.settings import Settings
+from rag.web.library import Library
+from rag.web.page import make_page
+from rag.web.routes import make_router
+
+_SHUTDOWN = 2  # seconds that questions in flight are given
+_FAVICON = Path(__file__).parent / "favicon.svg"
+
+
+def run(index: Path, settings: Settings, host: str, port: int) -> None:
+    """As ``rag.web.serve``."""
+    with _listen(host, port) as listener:
+        app = make_app(Library(index, settings, SentenceEncoder(settings.model, settings.engine)))
+        config = uvicorn.Config(
+            app, log_level="warning", access_log=False, timeout_graceful_shutdown=_SHUTDOWN
+        )
+        print(f"Chapter & Verse is on {_url(listener)}", flush=True)  # noqa: T201  its one line
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def make_app(library: Library) -> FastAPI:
+    """The whole server over a library; it loads the model in the background once it is up."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        library.load()
+        yield
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(make_router(library))
+    gr.mount_gradio_app(
+        app,
+        make_page(library),
+        path="/",
+        theme=_theme(),
+        head='<link rel="stylesheet" href="/style.css">',
+        favicon_path=str(_FAVICON),
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+    )
+    return app
+
+
+def _theme() -> gr.themes.Base:
+    """Fonts of the system, none from elsewhere, and the paper of style.css from the start."""
+    return gr.themes.Base(font=("system-ui", "sans-serif"), font_mono=("monospace",)).set(
+        body_background_fill="#fbf8f3", body_background_fill_dark="#171512"
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise RagError(
+            f"cannot listen on {host}, port {port} ({error.strerror}): choose another with --port"
+        ) from None
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,246 @@
+"""The chat in a real browser: what a reader sees, and where each citation leads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from rag.build import build_index
+from rag.encoder import SentenceEncoder
+from rag.settings import Settings
+from tests.browser.conftest import ENDLESS, HOSTILE, LIGHTHOUSE, TELESCOPE, TWICE, Server
+from tests.conftest import ROOT
+from tests.test_offline import ALONE
+
+pytestmark = pytest.mark.slow
+
+
+def ask(page: Page, question: str) -> Locator:
+    """Ask, wait for the turn to end, and return it."""
+    turns = page.locator("#thread .turn")
+    number = turns.count()
+    page.get_by_role("textbox", name="Your question").fill(question)
+    page.keyboard.press("Enter")
+    turn = turns.nth(number)
+    turn.wait_for(timeout=60_000)
+    return turn
+
+
+def follow(page: Page, link: Locator) -> Page:
+    with page.context.expect_page() as opened:
+        link.click()
+    opened.value.wait_for_load_state()
+    return opened.value
+
+
+def width_beyond(page: Page) -> int:
+    """By how many pixels the page must be scrolled sideways."""
+    root = "document.documentElement"
+    return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+
+
+QUOTED = {
+    "When does the second phase run?": None,
+    "How many American soldiers are deployed in Iraq?": None,
+    "How many cats did the lighthouse keeper of Quillhaven keep?": LIGHTHOUSE,
+    "When did the zeppelin hangar of Friedrichsdorf burn?": HOSTILE,
+    "When did the telescope of Brandvik see first light?": TELESCOPE,
+    "When does the ferry to Ostergat leave?": TWICE,
+    "What is the password of the Marlowe archive?": ENDLESS,
+}
+
+
+@pytest.mark.parametrize("question", QUOTED)
+def test_every_marker_opens_exactly_its_quote(page: Page, question: str) -> None:
+    turn = ask(page, question)
+    markers, words = turn.locator(".marker"), turn.locator(".words")
+    assert markers.count() == words.count() > 0
+    if QUOTED[question]:
+        assert words.first.text_content() == QUOTED[question]
+    for number in range(markers.count()):
+        assert markers.nth(number).text_content() == f"[{number + 1}]"
+        document = follow(page, markers.nth(number))
+        mark = document.locator("#quote")
+        assert mark.text_content() == words.nth(number).text_content()
+        expect(mark).to_be_in_viewport()
+
+
+def test_sources_and_other_places_open_the_same_words(page: Page) -> None:
+    turn = ask(page, "When does the ferry to Ostergat leave?")
+    links = turn.locator(".sources a")
+    opened = [follow(page, links.nth(number)) for number in range(2)]
+    assert {document.locator("h1").text_content() for document in opened} == {"ferry", "ferry 100%"}
+    assert [document.locator("#quote").text_content() for document in opened] == [TWICE, TWICE]
+    expect(turn.locator(".also")).to_contain_text("also in")
+
+
+def test_a_page_of_a_pdf_is_named(page: Page) -> None:
+    turn = ask(page, "When did the telescope of Brandvik see first light?")
+    expect(turn.locator(".sources")).to_contain_text("observatory.pdf, page 3")
+    document = follow(page, turn.locator(".marker").first)
+    assert document.locator(".page").count() == 4
+    above = document.locator("#page-3").bounding_box()
+    mark = document.locator("#quote").bounding_box()
+    assert above
+    assert mark
+    assert above["y"] < mark["y"]
+
+
+def test_hostile_text_is_shown_as_text_and_runs_nothing(page: Page) -> None:
+    turn = ask(page, "When did the zeppelin hangar of Friedrichsdorf burn?")
+    document = follow(page, turn.locator(".marker").first)
+    for shown, words in (
+        (page, turn.locator(".words").first),
+        (document, document.locator("#quote")),
+    ):
+        assert words.text_content() == HOSTILE
+        assert words.locator("xpath=.//*[not(self::span)]").count() == 0
+        assert shown.evaluate("window.attacked") is None
+    assert document.locator("h1").text_content() == "<img src=x onerror=alert(1)>"
+
+
+def test_a_character_that_turns_the_direction_of_writing_is_named_and_confined(page: Page) -> None:
+    turn = ask(page, "When did the zeppelin hangar of Friedrichsdorf burn?")
+    override = turn.locator(".words .steering[data-code='U+202E']")
+    assert override.count() == 1
+    first, fourth = override.evaluate(
+        """override => [0, 3].map(place => {
+          const range = document.createRange();
+          range.setStart(override.nextSibling, place);
+          range.setEnd(override.nextSibling, place + 1);
+          return range.getBoundingClientRect().left;
+        })"""
+    )
+    assert first < fourth  # from left to right
+
+
+def test_a_refusal_leads_to_the_nearest_passages(page: Page) -> None:
+    turn = ask(page, "How do I bake an apple pie with cinnamon?")
+    expect(turn).to_contain_text("The documents do not answer this.")
+    links, excerpts = turn.locator(".nearest a"), turn.locator(".excerpt")
+    assert links.count() == excerpts.count() == 3
+    document = follow(page, links.first)
+    assert document.locator("#quote").text_content() == excerpts.first.text_content()
+
+
+def test_the_conversation_stays_in_order(page: Page) -> None:
+    asked = ["When does the second phase run?", "", "How do I bake an apple pie?"]
+    for question in asked:
+        ask(page, question)
+    turns = page.locator("#thread .turn")
+    assert turns.count() == 3
+    expect(turns.nth(0).locator("h2")).to_have_text(asked[0])
+    expect(turns.nth(1)).to_contain_text("the question is empty")
+    expect(turns.nth(2).locator("h2")).to_have_text(asked[2])
+    expect(page.get_by_role("textbox")).to_have_value("")
+
+
+def test_an_overlong_question_is_explained_and_kept(page: Page) -> None:
+    question = "why " * 25_000
+    turn = ask(page, question)
+    expect(turn).to_contain_text("100,000 characters")
+    expect(page.get_by_role("textbox")).to_have_value(question)
+
+
+def test_what_is_typed_while_an_answer_is_on_its_way_stays(page: Page) -> None:
+    box = page.get_by_role("textbox")
+    box.fill("When does the second phase run?")
+    page.keyboard.press("Enter")
+    box.fill("And the first?")
+    page.locator("#thread .turn").wait_for(timeout=60_000)
+    expect(box).to_have_value("And the first?")
+
+
+def test_an_example_is_asked_by_a_click(page: Page) -> None:
+    example = page.locator(".example").first
+    question = example.text_content()
+    example.click()
+    turn = page.locator("#thread .turn")
+    turn.wait_for(timeout=60_000)
+    assert turn.locator("h2").text_content() == question
+    assert turn.locator("blockquote").count() > 0
+
+
+def test_the_keyboard_reaches_every_citation(page: Page) -> None:
+    turn = ask(page, "When does the second phase run?")
+    page.get_by_role("textbox").focus()
+    for _ in range(10):
+        page.keyboard.press("Shift+Tab")
+        if turn.locator(".marker").first.evaluate("e => e === document.activeElement"):
+            break
+    with page.context.expect_page() as opened:
+        page.keyboard.press("Enter")
+    expect(opened.value.locator("#quote")).to_be_in_viewport()
+
+
+def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    for question in (*QUOTED, "How do I bake an apple pie?", "y" * 900):
+        turn = ask(page, question)
+        assert width_beyond(page) <= 0, question
+        for link in turn.locator(".marker").all():
+            document = follow(page, link)
+            document.set_viewport_size({"width": 360, "height": 740})
+            assert width_beyond(document) <= 0, question
+            document.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_in_light_and_dark(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.reload()
+    turn = ask(page, "When does the second phase run?")
+    document = follow(page, turn.locator(".marker").first)
+    document.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    for shown, selector in ((page, ".words"), (page, ".where"), (document, "#quote")):
+        assert _contrast(shown.locator(selector).first) >= 4.5
+
+
+def _contrast(element: Locator) -> float:
+    """The ratio of WCAG 2.2 between an element's text and what is behind it."""
+    colours = element.evaluate(
+        """element => {
+          const rgb = colour => {
+            const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+            canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+            return [...canvas.getImageData(0, 0, 1, 1).data];
+          };
+          const behind = element => {
+            const colour = rgb(getComputedStyle(element).backgroundColor);
+            return colour[3] == 255 ? colour : behind(element.parentElement);
+          };
+          return [rgb(getComputedStyle(element).color), behind(element)];
+        }"""
+    )
+    darker, lighter = sorted(_luminance(colour) for colour in colours)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: list[int]) -> float:
+    channels = (value / 255 for value in colour[:3])
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_a_rebuilt_index_is_asked_without_a_restart(
+    page: Page, server: Server, encoder: SentenceEncoder
+) -> None:
+    question = "Who painted the ceiling of the Halmstad library?"
+    assert ask(page, question).locator("blockquote").count() == 0
+    sentence = "The ceiling of the Halmstad library was painted by Ilse Varga."
+    (server.corpus / "halmstad.txt").write_text(sentence)
+    build_index(server.corpus, server.index, encoder, Settings())
+    assert ask(page, question).locator(".words").first.text_content() == sentence
+
+
+def test_the_chat_works_with_the_network_cut_off() -> None:
+    if subprocess.run([*ALONE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("unshare or ip is missing, or the kernel forbids network namespaces")
+    test = f"{__file__}::{test_sources_and_other_places_open_the_same_words.__name__}"
+    command = [*ALONE, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert "1 passed" in ran.stdout
