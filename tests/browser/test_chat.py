@@ -149,6 +149,7 @@ def test_what_is_typed_while_an_answer_is_on_its_way_stays(page: Page) -> None:
     box = page.get_by_role("textbox")
     box.fill("When does the second phase run?")
     page.keyboard.press("Enter")
+    expect(box).to_have_value("")
     box.fill("And the first?")
     page.locator("#thread .turn").wait_for(timeout=60_000)
     expect(box).to_have_value("And the first?")
