@@ -155,3 +155,18 @@ def test_every_damage_is_a_bad_index() -> None:
     assert issubclass(IndexDamaged, BadIndex)
     assert issubclass(IndexMismatch, BadIndex)
     assert issubclass(IndexMissing, BadIndex)
+
+
+@pytest.mark.parametrize("ids", [[], [0], [2, 0, 1], [1, 1]])
+def test_many_passages_at_once_are_the_same_as_one_by_one(
+    generation: Generation, ids: list[int]
+) -> None:
+    assert generation.passages(ids) == [generation.passage(number) for number in ids]
+    blocks = generation.tokens_of(ids)
+    assert len(blocks) == len(ids)
+    for block, number in zip(blocks, ids, strict=True):
+        alone = generation.tokens(number)
+        assert (block.vectors == alone.vectors).all()
+        assert block.ids.tolist() == alone.ids.tolist()
+        assert block.bounds == alone.bounds
+        assert len(block.bounds) == len(generation.passage(number).sentences) + 1
