@@ -10,7 +10,8 @@ from rag.encoder import Encoder
 from rag.errors import QuestionError
 from rag.generation import Generation
 from rag.question import read_question
-from rag.quote import Ranking, choose_quotes, read_hits
+from rag.quote import choose_quotes
+from rag.rerank import Ranking, read_hits
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.types import Answer
@@ -41,10 +42,14 @@ def answer(
     clock.lap("rerank")
     signals = read_signals(ranking)
     confidence = judge(signals)
-    sure = confidence >= settings.threshold
-    quotes = choose_quotes(ranking, settings.max_quotes) if sure else ()
+    choice = choose_quotes(ranking, settings.max_quotes)
+    if confidence < settings.threshold:
+        choice = choice.refuse()
     clock.lap("quote")
-    return Answer(question, quotes, confidence, signals, tuple(hits), clock.stages)
+    return Answer(
+        question, choice.quotes, confidence, signals, tuple(hits), clock.stages,
+        choice.further, choice.agreeing, choice.differ,
+    )  # fmt: skip
 
 
 def _check(question: str, documents: Sequence[str], generation: Generation) -> None:

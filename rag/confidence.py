@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rag.lexical import Word, read_words
-from rag.quote import Ranking
+from rag.rerank import Ranking
 
 SIGNALS = ("sentence", "passage", "said", "unsaid_names")
 
@@ -55,8 +55,7 @@ def _surroundings(index: int, ranking: Ranking) -> str:
     """A sentence with its neighbours in the passage."""
     owner = ranking.reading.owner
     near = range(max(index - 1, 0), min(index + 2, len(owner)))
-    places = [ranking.reading.sentences[i] for i in near if owner[i] == owner[index]]
-    return "\n".join(ranking.text(place) for place in places)
+    return "\n".join(ranking.texts[i] for i in near if owner[i] == owner[index])
 
 
 def _is_name(word: Word) -> bool:

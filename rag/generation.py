@@ -1,8 +1,7 @@
 """A generation on disk: write one, open one, swap the one in use.
 
     index/CURRENT       the name of the generation in use
-    index/000007/       manifest.json · passages.db · vectors.faiss · tokens.int8 · token_ids.int32
-                        token_counts.npy · lexical/
+    index/000007/       manifest.json · passages.db · vectors.faiss · tokens.int8 · lexical/
 
 A generation is written aside, synced, and then named by CURRENT in one rename, so that a crash at
 any instant leaves the last one in use. It is never changed afterwards.
@@ -20,14 +19,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.encoder import Encoder, Encoding, unit_rows
+from rag.encoder import Encoder, Encoding
 from rag.errors import IndexDamaged, IndexMismatch, IndexMissing
 from rag.lexical import Lexical, write_lexical
 from rag.settings import Settings
@@ -100,11 +100,10 @@ class Manifest:
 
 
 class Tokens(NamedTuple):
-    """The tokens of a passage, special ones left out."""
+    """The tokens of passages, special ones left out."""
 
-    vectors: NDArray[np.float32]  # (n, dimensions), unit rows
-    ids: NDArray[np.int32]  # (n,), rows of the model's vocabulary
-    bounds: list[int]  # where the tokens of each sentence begin, and at last n
+    vectors: NDArray[np.int8]  # (n, dimensions), of any length: only their directions count
+    bounds: NDArray[np.int64]  # (sentences + 1,), where those of each sentence begin, and n
 
 
 class Generation:
@@ -126,7 +125,6 @@ class Generation:
         )
         shape = (self.manifest.tokens, self.manifest.dimensions)
         self._tokens = _map(folder / "tokens.int8", np.int8, shape)
-        self._token_ids = _map(folder / "token_ids.int32", np.int32, shape[:1])
         self.document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
 
     def __len__(self) -> int:
@@ -144,16 +142,6 @@ class Generation:
     @property
     def names(self) -> list[str]:
         return [entry.name for entry in self.manifest.documents]
-
-    @cached_property
-    def token_counts(self) -> NDArray[np.int32]:
-        """In how many passages each token of the model's vocabulary occurs."""
-        path = self.folder / "token_counts.npy"
-        try:
-            counts: NDArray[np.int32] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError):
-            raise _damaged(path) from None
-        return counts
 
     def passage(self, number: int) -> Passage:
         """Return passage ``number``, from 0."""
@@ -173,28 +161,25 @@ class Generation:
         )
         return [row[0] for row in self._all(query, *names)]
 
-    def tokens(self, number: int) -> Tokens:
-        """Return the tokens of passage ``number``, from 0."""
-        return self.tokens_of([number])[0]
-
-    def tokens_of(self, ids: Sequence[int]) -> list[Tokens]:
-        """Return the tokens of each of these passages, in this order; at the cost of one query."""
+    def tokens(self, ids: Sequence[int]) -> Tokens:
+        """Return the tokens of these passages, one passage after the other."""
         found = self._rows("SELECT p.id, sentences, first_token, tokens", ids)
-        return [
-            self._tokens_at(spans, slice(first, first + count)) for _, spans, first, count in found
+        spans = [slice(first, first + count) for *_, first, count in found]
+        before = list(accumulate((count for *_, count in found), initial=0))
+        bounds = [
+            offset + first
+            for offset, (_, sentences, *_) in zip(before, found, strict=False)
+            for *_, first in json.loads(sentences)
         ]
+        rows = np.concatenate([self._tokens[:0], *(self._tokens[span] for span in spans)])
+        return Tokens(rows, np.array([*bounds, before[-1]]))
 
-    def _tokens_at(self, sentences: str, span: slice) -> Tokens:
-        bounds = [first for *_, first in json.loads(sentences)]
-        vectors = unit_rows(self._tokens[span].astype(np.float32))
-        return Tokens(vectors, self._token_ids[span], [*bounds, len(vectors)])
-
-    def stored(self, number: int) -> tuple[str, str, NDArray[np.int8], NDArray[np.int32]]:
-        """Return a passage as it lies on disk: heading, sentences, token vectors, token ids."""
+    def stored(self, number: int) -> tuple[str, str, NDArray[np.int8]]:
+        """Return a passage as it lies on disk: heading, sentences, token vectors."""
         columns = "SELECT p.id, heading, sentences, first_token, tokens"
         [(_, heading, sentences, first, count)] = self._rows(columns, [number])
         span = slice(first, first + count)
-        return heading, sentences, self._tokens[span], self._token_ids[span]
+        return heading, sentences, self._tokens[span]
 
     def _read_document(self, name: str) -> Document:
         """Raise KeyError when no document of that name is in the index."""
@@ -234,18 +219,15 @@ class GenerationWriter:
         self._encoder = encoder
         self._settings = settings
         self.skipped: list[Skipped] = []
-        self._counts = np.zeros(encoder.vocabulary, np.int32)
         self._vectors = Vectors.empty(encoder.dimensions)
         self._tokens = 0
         self._db = sqlite3.connect(folder / "passages.db")
         self._db.executescript(_SCHEMA)
         self._token_file = (folder / "tokens.int8").open("wb")
-        self._id_file = (folder / "token_ids.int32").open("wb")
 
     def close(self) -> None:
         self._db.close()
         self._token_file.close()
-        self._id_file.close()
 
     @property
     def is_empty(self) -> bool:
@@ -275,31 +257,27 @@ class GenerationWriter:
             (document, passage.heading, json.dumps(sentences)),
             encoding.vector[None, :],
             _to_int8(encoding.tokens),
-            encoding.ids,
         )
 
     def copy_document(self, last: Generation, old_name: str, document: Document) -> None:
         """Store a document whose passages the last generation holds under ``old_name``."""
         row = self.add_document(document)
         for number in last.passage_ids([old_name]):
-            heading, sentences, tokens, ids = last.stored(number)
+            heading, sentences, tokens = last.stored(number)
             vector = last.vectors.rows([number])
-            self._append((row, heading, sentences), vector, tokens, ids)
+            self._append((row, heading, sentences), vector, tokens)
 
     def _append(
         self,
         row: tuple[int, str, str],
         vector: NDArray[np.float32],
         tokens: NDArray[np.int8],
-        ids: NDArray[np.int32],
     ) -> None:
         columns = "passages (id, document, heading, sentences, first_token, tokens)"
-        self._insert(columns, (len(self._vectors), *row, self._tokens, len(ids)))
+        self._insert(columns, (len(self._vectors), *row, self._tokens, len(tokens)))
         self._vectors.add(vector)
         self._token_file.write(tokens.tobytes())
-        self._id_file.write(ids.tobytes())
-        self._counts[np.unique(ids)] += 1
-        self._tokens += len(ids)
+        self._tokens += len(tokens)
 
     def _insert(self, columns: str, values: tuple[object, ...]) -> int:
         marks = ",".join("?" * len(values))
@@ -311,7 +289,6 @@ class GenerationWriter:
         self._db.commit()
         write_lexical(self._folder / "lexical", self._searchable())
         self._vectors.write(self._folder / "vectors.faiss")
-        np.save(self._folder / "token_counts.npy", self._counts)
         entries = tuple(Entry(*row) for row in self._db.execute(_ENTRIES))
         self.close()
         manifest = Manifest(
@@ -455,7 +432,7 @@ def _sentences(spans: str) -> tuple[Sentence, ...]:
 
 
 def _to_int8(rows: NDArray[np.float32]) -> NDArray[np.int8]:
-    """Scale each row to its own maximum; reading restores unit length, so no scale is kept."""
+    """Scale each row to its own maximum, in 127ths: a cosine needs no more."""
     most = np.abs(rows).max(axis=1, keepdims=True, initial=np.finfo(np.float32).tiny)
     scaled: NDArray[np.int8] = np.rint(rows * (127 / most)).astype(np.int8)
     return scaled

@@ -1,166 +1,119 @@
-"""Question and hits → quotes, by late interaction."""
+"""A ranking of sentences → the quotes that answer, as many as are needed and no more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
+from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rag.generation import Generation
-from rag.question import Question
-from rag.types import Hit, Quote, Sentence
+from rag.agreement import agree, wanted_values
+from rag.rerank import Ranking
+from rag.types import Quote
 
-READ = 50  # hits that are read sentence by sentence
-_LOCAL = 10  # hits among whose sentences a token's local rarity is measured
-_SAME = 0.7  # cosine from which a sentence is said to hold a token
-_HIT_SHARE = 0.2  # of a hit's score, in the score of its sentences
-_ASKING = 0.2  # what a sentence that asks loses: it seldom answers
-_RANK_SHARE = 0.5  # of a passage's similarity, in its rank among the hits
-_WIDEN = 0.9  # a neighbour that scores this share of a sentence joins its quote
-_MORE = 0.97  # a further quote is shown when it scores this share of the first
+_WIDEN = 0.95  # a neighbour that scores this share of a sentence joins its quote
+_MORE = 0.985  # a further quote is shown when it scores this share of the first
+_MORE_OF_SEVERAL = 0.95  # the same, where the question asks for several things
+_RIVAL = 0.9  # and where another document states the date or figure that is asked for
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reading:
-    """The sentences of the best hits, and how well each token of the question matches them."""
-
-    hits: Sequence[Hit]
-    sentences: list[tuple[int, Sentence]]  # (place in hits, sentence), in order
-    owner: NDArray[np.int64]  # (sentences,), place in hits
-    matches: NDArray[np.float32]  # (question tokens, sentences), best cosine of each
+_SEVERAL = re.compile(
+    r"\bwhy\b|\breasons\b|\bwhich (?:\w+ )?(?!(?:is|was|does|has|this|his|its)\b)\w+[^\Ws]s\b",
+    re.IGNORECASE,
+)
+_LOWEST = float(np.finfo(np.float64).min)  # of a sentence that may be quoted
+_LEANING = re.compile(r"(it|they|this|these|he|she)\b", re.IGNORECASE)
 
 
-def read_hits(question: Question, hits: Sequence[Hit], generation: Generation) -> Reading:
-    """Compare the question's tokens with those of each sentence, read in its passage."""
-    read = hits[:READ]
-    sentences = [(n, s) for n, hit in enumerate(read) for s in hit.passage.sentences]
-    columns = [_best_matches(question, hit, generation) for hit in read]
-    empty = np.zeros((len(question.encoding.tokens), 0), np.float32)
-    matches = np.concatenate([empty, *columns], axis=1)
-    return Reading(read, sentences, np.array([n for n, _ in sentences], np.int64), matches)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The quotes chosen from a ranking, best first."""
+
+    quotes: tuple[Quote, ...]
+    further: tuple[Quote, ...]  # the next best: not thought to be needed
+    agreeing: tuple[str, ...]  # documents that state what the first quote does
+    differ: bool  # whether another document states another date or figure
+
+    def refuse(self) -> Choice:
+        """Nothing quoted, all of it further."""
+        return Choice((), (*self.quotes, *self.further), (), differ=False)
 
 
-def _best_matches(question: Question, hit: Hit, generation: Generation) -> NDArray[np.float32]:
-    """The best cosine of each question token in each sentence: (question tokens, sentences)."""
-    tokens, _, bounds = generation.tokens(hit.id)
-    cosines = question.encoding.tokens @ tokens.T
-    columns = np.zeros((len(cosines), len(bounds) - 1), np.float32)
-    for place, (first, last) in enumerate(pairwise(bounds)):
-        if first < last:
-            columns[:, place] = cosines[:, first:last].max(axis=1)
-    return columns
+def choose_quotes(ranking: Ranking, most: int) -> Choice:
+    """Choose as many of the best sentences as answer, at most ``most`` quotes.
 
-
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Scores of the sentences that were read, higher is better.
-
-    Each token of the question finds its best match among a sentence's token vectors; the matches
-    are averaged with the token's weight: MaxSim of Khattab and Zaharia, "ColBERT" (2020). To a
-    sentence's own similarity are added its similarity together with the sentence before it, that
-    of its whole passage, and a share of the hit's score.
+    A sentence takes in a neighbour that scores nearly as high, and the one before where it leans on
+    it. Quotes that adjoin are joined, and the same words in several places are one quote. Where the
+    documents state different dates or figures, the first quote of each side is chosen.
     """
-
-    question: Question
-    reading: Reading
-    generation: Generation
-
-    @cached_property
-    def similarity(self) -> NDArray[np.float64]:
-        """(sentences,), weighted MaxSim of the sentence alone, at most 1."""
-        return np.asarray(self.question.weights @ self.reading.matches, np.float64)
-
-    @cached_property
-    def scores(self) -> NDArray[np.float64]:
-        """(sentences,); a heading, which is never quoted alone, scores -inf."""
-        reading, matches, owner = self.reading, self.reading.matches, self.reading.owner
-        follows = np.append(False, owner[1:] == owner[:-1])[: len(owner)]
-        before = np.where(follows, np.roll(matches, 1, axis=1), -1.0)
-        weights = self._local_weights()
-        scores = weights @ matches + weights @ np.maximum(matches, before)
-        scores += (weights @ self._whole)[owner]
-        scores += _HIT_SHARE * np.array([hit.score for hit in reading.hits])[owner]
-        scores -= _ASKING * np.array([self._asks(s) for s in reading.sentences])
-        scores[[sentence.heading for _, sentence in reading.sentences]] = -np.inf
-        return np.asarray(scores, np.float64)
-
-    @cached_property
-    def _whole(self) -> NDArray[np.float32]:
-        """(question tokens, hits): the best match of each token in each whole passage."""
-        owner = self.reading.owner
-        firsts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
-        return np.maximum.reduceat(self.reading.matches, firsts, axis=1)
-
-    def _local_weights(self) -> NDArray[np.float64]:
-        """The question's weights, less for a token that most sentences of the best hits hold."""
-        nearest = self.reading.matches[:, self.reading.owner < _LOCAL]
-        held = (nearest > _SAME).mean(axis=1)
-        weights = self.question.weights * np.log1p(1 / (held + 0.02))
-        return np.asarray(weights / max(weights.sum(), np.finfo(np.float64).tiny), np.float64)
-
-    def _asks(self, place: tuple[int, Sentence]) -> bool:
-        return self.text(place).rstrip(" '\"”)").endswith("?")
-
-    def key(self, index: int) -> str:
-        """What two sentences with the same words have in common."""
-        return " ".join(self.text(self.reading.sentences[index]).split()).casefold()
-
-    def text(self, place: tuple[int, Sentence]) -> str:
-        number, sentence = place
-        document = self.generation.document(self.reading.hits[number].passage.document)
-        return document.text[sentence.start : sentence.end]
-
-    def rerank(self, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits, those that were read by their passage's similarity too, best first."""
-        whole = self.question.weights @ self._whole
-        read = [
-            replace(hit, score=hit.score + _RANK_SHARE * float(whole[number]))
-            for number, hit in enumerate(self.reading.hits)
-        ]
-        return sorted(read, key=lambda hit: (-hit.score, hit.id)) + list(hits[len(read) :])
+    ranked = list(islice(_rank_quotes(ranking), most))
+    if not ranked:
+        return Choice((), (), (), differ=False)
+    share = _MORE_OF_SEVERAL if _SEVERAL.search(ranking.question.text) else _MORE
+    needed = sum(quote.score >= share * ranked[0].score for quote in ranked)
+    agreeing, rival = _compare(ranked[0], ranking)
+    quotes, further = ranked[:needed], ranked[needed:]
+    if rival and not any(_overlap(rival, quote) for quote in quotes):
+        quotes = [*quotes[: max(most - 1, 1)], rival]
+        further = [quote for quote in further if not _overlap(rival, quote)]
+    return Choice(_join_adjoining(quotes), tuple(further), agreeing, differ=rival is not None)
 
 
-def choose_quotes(ranking: Ranking, most: int) -> tuple[Quote, ...]:
-    """As many of the best sentences as answer, at most ``most`` quotes, best first.
-
-    A neighbour that scores nearly as high joins a sentence's quote, quotes that adjoin are joined,
-    and the same words in several places are one quote.
-    """
-    runs: list[range] = []
-    taken: set[tuple[str, ...]] = set()
-    for index in _good_enough(ranking.scores):
+def _rank_quotes(ranking: Ranking) -> Iterator[Quote]:
+    """Quotes of different words without overlap, best first."""
+    taken: set[int] = set()
+    said: set[tuple[str, ...]] = set()
+    for index in np.argsort(-ranking.scores, kind="stable").tolist():
+        if not np.isfinite(ranking.scores[index]):
+            return
         run = _widen(index, ranking)
         key = _key(run, ranking)
-        if key not in taken and not any(set(run) & set(other) for other in runs):
-            taken.add(key)
-            runs.append(run)
-        if len(runs) == most:
-            break
-    return _join_adjoining([_quote(run, ranking) for run in runs])
-
-
-def _good_enough(scores: NDArray[np.float64]) -> list[int]:
-    """The sentences that score nearly as high as the best, best first."""
-    order = np.argsort(-scores, kind="stable")
-    best = scores[order[0]] if len(order) else -np.inf
-    return [int(i) for i in order if np.isfinite(best) and scores[i] >= _MORE * best]
+        if key not in said and not taken.intersection(run):
+            taken.update(run)
+            said.add(key)
+            yield _quote(run, ranking)
 
 
 def _widen(index: int, ranking: Ranking) -> range:
-    """The sentence with its neighbours in the passage that score nearly as high."""
+    """The sentence with its neighbours in the passage that belong to it."""
     scores, owner = ranking.scores, ranking.reading.owner
+    near = _WIDEN * scores[index]
+    leans = _LEANING.match(ranking.texts[index]) is not None
 
-    def joins(other: int) -> bool:
+    def joins(other: int, least: float) -> bool:
         within = 0 <= other < len(scores) and owner[other] == owner[index]
-        return bool(within and scores[other] >= _WIDEN * scores[index])
+        return bool(within and scores[other] >= least)
 
-    first = index - 1 if joins(index - 1) else index
-    last = index + 1 if joins(index + 1) else index
+    first = index - 1 if joins(index - 1, _LOWEST if leans else near) else index
+    last = index + 1 if joins(index + 1, near) else index
     return range(first, last + 1)
+
+
+def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | None]:
+    """The documents that state what a quote does, and the best quote that states otherwise."""
+    agreeing = [quote.document.name for quote in (first, *first.also_in)]
+    question, rival = ranking.question.text, None
+    stated = wanted_values(question, first.text)
+    heard = set(agreeing)
+    for index in np.argsort(-ranking.scores, kind="stable").tolist() if stated else ():
+        if ranking.scores[index] < _RIVAL * first.score:
+            break
+        name = ranking.document(ranking.reading.sentences[index][0]).name
+        same = agree(stated, wanted_values(question, ranking.texts[index]))
+        if name in heard or same is None:
+            continue
+        heard.add(name)
+        if same:
+            agreeing.append(name)
+        else:
+            rival = rival or _quote(_widen(index, ranking), ranking)
+    return tuple(agreeing), rival
+
+
+def _overlap(one: Quote, other: Quote) -> bool:
+    same = one.document.name == other.document.name
+    return same and one.start < other.end and other.start < one.end
 
 
 def _quote(run: range, ranking: Ranking) -> Quote:
@@ -173,8 +126,7 @@ def _quote(run: range, ranking: Ranking) -> Quote:
 
 def _slice(run: range, ranking: Ranking, score: float) -> Quote:
     (number, first), (_, last) = (ranking.reading.sentences[i] for i in (run[0], run[-1]))
-    document = ranking.generation.document(ranking.reading.hits[number].passage.document)
-    return Quote(document, first.start, last.end, score)
+    return Quote(ranking.document(number), first.start, last.end, score)
 
 
 def _same_words(run: range, ranking: Ranking) -> list[range]:
@@ -186,13 +138,13 @@ def _same_words(run: range, ranking: Ranking) -> list[range]:
         name = ranking.reading.hits[owner[start]].passage.document
         if other == run or owner[other[-1]] != owner[start] or name in found:
             continue
-        if ranking.key(start) == wanted[0] and _key(other, ranking) == wanted:
+        if ranking.keys[start] == wanted[0] and _key(other, ranking) == wanted:
             found[name] = other
     return list(found.values())
 
 
 def _key(run: range, ranking: Ranking) -> tuple[str, ...]:
-    return tuple(ranking.key(index) for index in run)
+    return tuple(ranking.keys[index] for index in run)
 
 
 def _join_adjoining(quotes: Sequence[Quote]) -> tuple[Quote, ...]:

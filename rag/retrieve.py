@@ -36,7 +36,10 @@ def retrieve(
     parts = ((share, cosines), ((1 - share) / 2, own), ((1 - share) / 2, near))
     scores = _combine(cosines, parts)
     ranked = sorted(scores, key=lambda number: (-scores[number], number))
-    return [Hit(n, generation.passage(n), scores[n], cosines[n], own.get(n, 0.0)) for n in ranked]
+    return [
+        Hit(number, passage, scores[number], cosines[number], own.get(number, 0.0))
+        for number, passage in zip(ranked, generation.passages(ranked), strict=True)
+    ]
 
 
 def _combine(

@@ -117,6 +117,9 @@ class Answer:
     signals: Mapping[str, float]  # what the confidence was judged by
     hits: tuple[Hit, ...]  # best first
     stages: Mapping[str, float]  # seconds by stage, in order
+    further: tuple[Quote, ...] = ()  # the next best, not shown as the answer
+    agreeing: tuple[str, ...] = ()  # documents that state what the first quote does, its own too
+    differ: bool = False  # whether the quotes state different dates or figures
 
     @property
     def seconds(self) -> float:

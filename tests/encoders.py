@@ -20,7 +20,6 @@ class WordEncoder:
     name = "words"
     digest = "0" * 64
     dimensions = 256
-    vocabulary = 65_536
     window = 200
 
     def __init__(self) -> None:
@@ -43,7 +42,6 @@ class WordEncoder:
         return Encoding(
             vector=unit_rows(np.sum(whole or [np.zeros(256, np.float32)], axis=0)),
             tokens=np.array(tokens, np.float32).reshape(-1, 256),
-            ids=np.array([_number(word[0]) for word in words], np.int32),
             starts=np.array([word.start() for word in words], np.int32),
         )
 

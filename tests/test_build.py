@@ -17,9 +17,9 @@ def contents(generation: Generation) -> dict[str, list[object]]:
     found: dict[str, list[object]] = {}
     for number in range(len(generation)):
         passage = generation.passage(number)
-        tokens, ids, bounds = generation.tokens(number)
+        tokens, bounds = generation.tokens([number])
         vector = generation.vectors.rows([number])
-        row = (passage, tokens.tobytes(), ids.tobytes(), bounds, vector.tobytes())
+        row = (passage, tokens.tobytes(), bounds.tolist(), vector.tobytes())
         found.setdefault(passage.document, []).append(row)
     return {name: [generation.document(name), *rows] for name, rows in found.items()}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rag.build import build_index
-from rag.encoder import SentenceEncoder
+from rag.encoder import SentenceEncoder, unit_rows
 from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
 from rag.generation import Generation, current_folder, open_generation, write_generation
 from rag.lexical import read_words
@@ -45,15 +45,11 @@ def test_what_was_written_is_read(written: Generation) -> None:
 
 def test_token_vectors_survive_rounding(written: Generation, words: WordEncoder) -> None:
     [encoding] = words.encode([TEXT])
-    tokens, ids, bounds = written.tokens(0)
-    assert (tokens * encoding.tokens).sum(axis=1) == pytest.approx(1, abs=2e-4)
-    assert ids.tolist() == encoding.ids.tolist()
-    assert bounds == [0, 2, 5, 7]  # Bees dance | Honey never spoils | Ça va
-
-
-def test_token_counts_count_passages(generation: Generation, words: WordEncoder) -> None:
-    [encoding] = words.encode(["honey spoils mead unheard"])
-    assert generation.token_counts[encoding.ids].tolist() == [2, 2, 1, 0]
+    tokens, bounds = written.tokens([0])
+    assert (unit_rows(tokens.astype(np.float32)) * encoding.tokens).sum(axis=1) == pytest.approx(
+        1, abs=2e-4
+    )
+    assert bounds.tolist() == [0, 2, 5, 7]  # Bees dance | Honey never spoils | Ça va
 
 
 def test_an_unknown_document_is_a_key_error(written: Generation) -> None:
@@ -83,7 +79,7 @@ def test_a_reader_keeps_its_generation_while_others_are_written(
         build_index(corpus, index, words, Settings())
     assert generation.document("bees.txt").text.startswith("Bees dance")
     assert generation.lexical.search(read_words("honey"), 5)
-    assert generation.tokens(0)[0].any()
+    assert generation.tokens([0]).vectors.any()
     assert "new.txt" in open_generation(index).names
     assert len([path for path in index.iterdir() if path.is_dir()]) == 2
 
@@ -100,7 +96,7 @@ def test_current_is_not_trusted_as_a_path(index: Path, name: str) -> None:
         open_generation(index)
 
 
-FILES = ["passages.db", "vectors.faiss", "tokens.int8", "token_counts.npy", "lexical/meta.json"]
+FILES = ["passages.db", "vectors.faiss", "tokens.int8", "lexical/meta.json"]
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
@@ -121,10 +117,9 @@ def test_a_truncated_file_is_damage(index: Path, name: str) -> None:
 def read_everything(index: Path) -> None:
     opened = open_generation(index)
     opened.passage(0)
-    assert len(opened.token_counts)
 
 
-@pytest.mark.parametrize("name", ["passages.db", "vectors.faiss", "token_counts.npy"])
+@pytest.mark.parametrize("name", ["passages.db", "vectors.faiss"])
 def test_a_file_of_rubbish_is_damage(index: Path, name: str) -> None:
     path = current_folder(index) / name
     path.write_bytes(b"\x07" * path.stat().st_size)
@@ -162,11 +157,8 @@ def test_many_passages_at_once_are_the_same_as_one_by_one(
     generation: Generation, ids: list[int]
 ) -> None:
     assert generation.passages(ids) == [generation.passage(number) for number in ids]
-    blocks = generation.tokens_of(ids)
-    assert len(blocks) == len(ids)
-    for block, number in zip(blocks, ids, strict=True):
-        alone = generation.tokens(number)
-        assert (block.vectors == alone.vectors).all()
-        assert block.ids.tolist() == alone.ids.tolist()
-        assert block.bounds == alone.bounds
-        assert len(block.bounds) == len(generation.passage(number).sentences) + 1
+    together, alone = generation.tokens(ids), [generation.tokens([number]) for number in ids]
+    assert together.vectors.tolist() == [row for one in alone for row in one.vectors.tolist()]
+    lengths = [length for one in alone for length in np.diff(one.bounds).tolist()]
+    assert np.diff(together.bounds).tolist() == lengths
+    assert len(lengths) == sum(len(generation.passage(number).sentences) for number in ids)

@@ -30,7 +30,6 @@ class Encoding:
 
     vector: NDArray[np.float32]  # (dimensions,), unit length
     tokens: NDArray[np.float32]  # (n, dimensions), unit rows
-    ids: NDArray[np.int32]  # (n,), rows of the model's vocabulary
     starts: NDArray[np.int32]  # (n,), characters into the text
 
 
@@ -46,10 +45,6 @@ class Encoder(Protocol):
     @property
     def dimensions(self) -> int:
         """The length of every vector."""
-
-    @property
-    def vocabulary(self) -> int:
-        """One more than the largest token id."""
 
     @property
     def window(self) -> int:
@@ -96,10 +91,6 @@ class SentenceEncoder:
     @property
     def dimensions(self) -> int:
         return self._engine.dimensions
-
-    @cached_property
-    def vocabulary(self) -> int:
-        return max(self._whole.get_vocab().values()) + 1
 
     @property
     def window(self) -> int:
@@ -179,13 +170,12 @@ def _encoding(
     return Encoding(
         vector=unit_rows(vector),
         tokens=unit_rows(tokens[kept]),
-        ids=np.asarray(layout.ids, np.int32)[kept],
         starts=starts[kept] - len(prefix),
     )
 
 
 def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale the last axis to unit length; a zero row stays zero."""
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    norms = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]  # without a copy
     scaled: NDArray[np.float32] = vectors / np.maximum(norms, np.finfo(np.float32).tiny)
     return scaled
