@@ -72,7 +72,7 @@ def _rank_quotes(ranking: Ranking) -> Iterator[Quote]:
         if key not in said and not taken.intersection(run):
             taken.update(run)
             said.add(key)
-            yield _quote(run, ranking)
+            yield _quote(run, ranking, float(ranking.scores[index]))
 
 
 def _widen(index: int, ranking: Ranking) -> range:
@@ -107,7 +107,8 @@ def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | N
         if same:
             agreeing.append(name)
         else:
-            rival = rival or _quote(_widen(index, ranking), ranking)
+            score = float(ranking.scores[index])
+            rival = rival or _quote(_widen(index, ranking), ranking, score)
     return tuple(agreeing), rival
 
 
@@ -116,9 +117,8 @@ def _overlap(one: Quote, other: Quote) -> bool:
     return same and one.start < other.end and other.start < one.end
 
 
-def _quote(run: range, ranking: Ranking) -> Quote:
+def _quote(run: range, ranking: Ranking, score: float) -> Quote:
     """The run as a quote, with the other places among the hits where the same words stand."""
-    score = float(ranking.scores[list(run)].max())
     first = _slice(run, ranking, score)
     others = [_slice(other, ranking, score) for other in _same_words(run, ranking)]
     return replace(first, also_in=tuple(others))
