@@ -113,6 +113,7 @@ RIGHT = {
     "quote_iou": 0.5,
     "forced_quote_hit@1": 1.0,
     "forced_quote_hit@3": 1.0,
+    "ranked_quote_hit@3": 1.0,
     "forced_quote_iou@1": 0.5,
     "forced_quote_iou": 0.5,
     "words_shown": 4.0,

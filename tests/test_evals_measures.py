@@ -80,11 +80,14 @@ def test_a_quote_that_covers_gold_in_part_is_no_hit() -> None:
     assert values["quote_iou"] == 10 / 20
 
 
-def test_the_same_words_in_another_document_count_as_shown() -> None:
-    quotes = [[sentence(3, "b"), sentence(3, "a")]]
-    values = measure_quotes([sentence(3)], quotes, text_of, words_of)
-    assert values["quote_hit@1"] == 1
-    assert values["quote_iou@1"] == 10 / 20
+def test_the_same_words_in_several_documents_are_shown_once() -> None:
+    quote = [sentence(3, "b"), sentence(3, "a"), sentence(3, "c")]
+    values = measure_quotes([sentence(3)], [quote], text_of, words_of)
+    assert values["quote_hit@1"] == values["quote_iou@1"] == values["quote_iou"] == 1
+    assert values["words_shown"] == 2
+    wrong = measure_quotes([sentence(4)], [quote], text_of, words_of)
+    assert wrong["quote_iou"] == 0
+    assert wrong["words_shown"] == 2
 
 
 def test_nothing_shown_is_zero_everywhere() -> None:

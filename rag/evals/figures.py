@@ -45,6 +45,7 @@ _MEANS = {  # over the questions that the documents answer
         "quote_iou": "gold within all quotes, of both together",
         "forced_quote_hit@1": "quote_hit@1 if nothing were refused",
         "forced_quote_hit@3": "quote_hit@3 if nothing were refused",
+        "ranked_quote_hit@3": "the same of the 3 best ranked, shown or not",
         "forced_quote_iou@1": "quote_iou@1 if nothing were refused",
         "forced_quote_iou": "quote_iou if nothing were refused",
     },

@@ -68,13 +68,15 @@ def measure_quotes(
     ``quote_hit@k`` is 1 when one of the first k covers a gold span whole. ``quote_iou`` is by
     characters as in Overlap, of all quotes and of the first (``@1``). The counts of words are
     for the micro average over all questions: words shown, of them right ones, words of the gold.
+    What stands in several places is shown once, and counted where the gold has it.
     """
-    places = [place for quote in quotes for place in quote]
+    places = [place for quote in quotes for place in _counted(quote, gold)]
+    first = _counted(quotes[0], gold) if quotes else ()
     words = overlap_words(gold, places, words_of)
     return {
-        "quote_hit@1": _quote_hit(gold, quotes[:1]),
-        "quote_hit@3": _quote_hit(gold, quotes[:3]),
-        "quote_iou@1": overlap_characters(gold, _first(quotes), text_of).iou,
+        "quote_hit@1": quote_hit(gold, quotes[:1]),
+        "quote_hit@3": quote_hit(gold, quotes[:3]),
+        "quote_iou@1": overlap_characters(gold, first, text_of).iou,
         "quote_iou": overlap_characters(gold, places, text_of).iou,
         "words_shown": words.shown,
         "words_right": words.both,
@@ -105,10 +107,12 @@ def run_scores(ranking: Sequence[str]) -> dict[str, float]:
     return {name: 1 / rank for rank, name in enumerate(ranking, start=1)}
 
 
-def _quote_hit(gold: Sequence[Place], quotes: Sequence[Shown]) -> float:
+def quote_hit(gold: Sequence[Place], quotes: Sequence[Shown]) -> float:
+    """1 when one of the quotes covers a gold span whole, else 0."""
     shown = [place for quote in quotes for place in quote]
     return float(any(place.covers(wanted) for place in shown for wanted in gold))
 
 
-def _first(quotes: Sequence[Shown]) -> Shown:
-    return quotes[0] if quotes else ()
+def _counted(quote: Shown, gold: Sequence[Place]) -> Shown:
+    """The places of a quote that hold gold, else its own."""
+    return [place for place in quote if any(map(place.shared, gold))] or quote[:1]

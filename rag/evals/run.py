@@ -24,6 +24,7 @@ from rag.evals.measures import (
     measure_documents,
     measure_quotes,
     measure_retrieval,
+    quote_hit,
     rank_of_gold,
     run_scores,
 )
@@ -167,7 +168,7 @@ class _Run:
             values = measure_documents(question.grades, ranking)
             rank = _first_relevant(question.grades, ranking)
         else:
-            values, rank = self._measure_places(question.gold, found.hits, quotes, refused)
+            values, rank = self._measure_places(question.gold, found, quotes, refused)
         return Outcome(
             id=question.id,
             question=question.text,
@@ -185,13 +186,15 @@ class _Run:
         )
 
     def _measure_places(
-        self, gold: Sequence[Place], hits: Sequence[Hit], quotes: Sequence[Shown], refused: bool
+        self, gold: Sequence[Place], found: Answer, quotes: Sequence[Shown], refused: bool
     ) -> tuple[dict[str, float], int | None]:
-        passages = [Place(h.passage.document, h.passage.start, h.passage.end) for h in hits]
+        passages = [Place(h.passage.document, h.passage.start, h.passage.end) for h in found.hits]
         places = [quote.places for quote in quotes]
+        further = [_shown(quote).places for quote in found.further]
         forced = measure_quotes(gold, places, self._text_of, self._words_of)
         shown = measure_quotes(gold, [], self._text_of, self._words_of) if refused else forced
         values = shown | {f"forced_{name}": forced[name] for name in forced if "quote" in name}
+        values["ranked_quote_hit@3"] = quote_hit(gold, [*places, *further][:3])
         if gold:
             values |= measure_retrieval(gold, passages, self._text_of)
         return values, rank_of_gold(gold, passages, self._text_of)
