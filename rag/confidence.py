@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from rag.lexical import Word, read_words
 from rag.rerank import Ranking
 
+MODEL = Path(__file__).with_name("confidence.json")
 SIGNALS = ("sentence", "passage", "said", "unsaid_names")
 
 
@@ -44,9 +45,9 @@ def read_signals(ranking: Ranking) -> dict[str, float]:
     }
 
 
-def judge(signals: Mapping[str, float]) -> float:
+def judge(signals: Mapping[str, float], model: Any = None) -> float:
     """The probability, 0..1, that the documents answer a question with these signals."""
-    model = _model()
+    model = model or _model()
     score = model["bias"] + sum(model["weights"][name] * signals[name] for name in SIGNALS)
     return 1 / (1 + math.exp(-score))
 
@@ -65,4 +66,4 @@ def _is_name(word: Word) -> bool:
 
 @lru_cache(1)
 def _model() -> Any:
-    return json.loads(files("rag").joinpath("confidence.json").read_text("utf-8"))
+    return json.loads(MODEL.read_text("utf-8"))

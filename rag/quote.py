@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
 from rag.agreement import agree, wanted_values
+from rag.lexical import read_words
 from rag.rerank import Ranking
 from rag.types import Quote
 
 _WIDEN = 0.95  # a neighbour that scores this share of a sentence joins its quote
 _MORE = 0.985  # a further quote is shown when it scores this share of the first
 _MORE_OF_SEVERAL = 0.95  # the same, where the question asks for several things
-_RIVAL = 0.9  # and where another document states the date or figure that is asked for
+_RIVAL = 0.85  # and where another document states the date or figure that is asked for
+_SAME_THING = 0.5  # of the rarity of the words that the first quote takes up from the question
 
 _SEVERAL = re.compile(
     r"\bwhy\b|\breasons\b|\bwhich (?:\w+ )?(?!(?:is|was|does|has|this|his|its)\b)\w+[^\Ws]s\b",
@@ -67,23 +69,23 @@ def _rank_quotes(ranking: Ranking) -> Iterator[Quote]:
     for index in np.argsort(-ranking.scores, kind="stable").tolist():
         if not np.isfinite(ranking.scores[index]):
             return
-        run = _widen(index, ranking)
+        run = _widen(index, ranking, taken)
         key = _key(run, ranking)
-        if key not in said and not taken.intersection(run):
+        if key not in said and index not in taken:
             taken.update(run)
             said.add(key)
             yield _quote(run, ranking, float(ranking.scores[index]))
 
 
-def _widen(index: int, ranking: Ranking) -> range:
-    """The sentence with its neighbours in the passage that belong to it."""
+def _widen(index: int, ranking: Ranking, taken: Container[int] = ()) -> range:
+    """The sentence with its neighbours in the passage that belong to it, unless taken."""
     scores, owner = ranking.scores, ranking.reading.owner
     near = _WIDEN * scores[index]
     leans = _LEANING.match(ranking.texts[index]) is not None
 
     def joins(other: int, least: float) -> bool:
         within = 0 <= other < len(scores) and owner[other] == owner[index]
-        return bool(within and scores[other] >= least)
+        return bool(within and other not in taken and scores[other] >= least)
 
     first = index - 1 if joins(index - 1, _LOWEST if leans else near) else index
     last = index + 1 if joins(index + 1, near) else index
@@ -101,7 +103,7 @@ def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | N
             break
         name = ranking.document(ranking.reading.sentences[index][0]).name
         same = agree(stated, wanted_values(question, ranking.texts[index]))
-        if name in heard or same is None:
+        if name in heard or same is None or not _same_thing(first.text, index, ranking):
             continue
         heard.add(name)
         if same:
@@ -110,6 +112,17 @@ def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | N
             score = float(ranking.scores[index])
             rival = rival or _quote(_widen(index, ranking), ranking, score)
     return tuple(agreeing), rival
+
+
+def _same_thing(text: str, index: int, ranking: Ranking) -> bool:
+    """Whether a sentence says most of those words of the question that a text says, by rarity."""
+    stems = {word.stem for word in read_words(text)}
+    others = {word.stem for word in read_words(ranking.texts[index])}
+    rarity = zip(ranking.question.words, ranking.question.rarity, strict=True)
+    said = {word.stem: rare for word, rare in rarity if word.stem in stems and not word.is_stop}
+    return bool(
+        sum(said[stem] for stem in said.keys() & others) >= _SAME_THING * sum(said.values())
+    )
 
 
 def _overlap(one: Quote, other: Quote) -> bool:

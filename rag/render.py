@@ -21,6 +21,8 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "answered": answer.answered,
         "confidence": round(answer.confidence, 4),
         "seconds": round(answer.seconds, 4),
+        "agreeing": list(answer.agreeing),
+        "differ": answer.differ,
         "quotes": [_quote_object(quote) for quote in answer.quotes],
         "passages": [hit_object(hit) for hit in answer.hits[:PASSAGES]],
     }
@@ -67,12 +69,23 @@ def answer_lines(answer: Answer, nearest: Sequence[tuple[Hit, Document]]) -> Ite
         yield "The documents do not answer this."
         yield from _nearest_lines(nearest)
         return
+    if accord := say_accord(answer):
+        yield f"{accord}:\n"
     for number, quote in enumerate(answer.quotes, 1):
         yield f"“{printable(quote.text)}” [{number}]\n"
     for number, quote in enumerate(answer.quotes, 1):
         yield f"[{number}] {_citation(quote)}"
         for other in quote.also_in:
             yield f"    also in {_citation(other)}"
+
+
+def say_accord(answer: Answer) -> str:
+    """Whether several documents say so, or differ; empty where neither is known."""
+    if answer.differ:
+        return "The sources differ"
+    if len(answer.agreeing) > 1:
+        return f"{len(answer.agreeing)} documents say so"
+    return ""
 
 
 def _nearest_lines(nearest: Sequence[tuple[Hit, Document]]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from rag.errors import SettingsError
 
 SETTINGS_FILE = "rag.toml"
+THRESHOLDS = {"eager": 0.4, "balanced": 0.65, "cautious": 0.85}
 ENGINES = ("onnx", "sentence-transformers")  # what runs the model
 
 
@@ -30,7 +31,7 @@ class Settings:
     candidates: int = 100  # passages taken from the vectors and from BM25 each
     vector_weight: float = 0.5  # the vectors' share of a hit's score, BM25 has the rest
     max_quotes: int = 3
-    threshold: float = 0.66  # confidence below which the answer is a refusal
+    threshold: float = THRESHOLDS["balanced"]  # confidence below which the answer is a refusal
 
     def __post_init__(self) -> None:
         for name, least, most in _RANGES:
@@ -55,13 +56,19 @@ class Settings:
     def from_dict(cls, values: dict[str, Any], where: str) -> Settings:
         """Raise SettingsError, naming ``where``, for an unknown name or a value of a wrong type."""
         defaults = cls().to_dict()
+        named = values.get("threshold")
+        if isinstance(named, str) and named in THRESHOLDS:
+            values = values | {"threshold": THRESHOLDS[named]}
         for name, value in values.items():
             if name not in defaults:
                 known = ", ".join(defaults)
                 raise SettingsError(f"{where}: no setting is called {name!r}; there are {known}")
             wanted = type(defaults[name])
             if type(value) is not wanted and not (wanted is float and type(value) is int):
-                raise SettingsError(f"{where}: {name} = {value!r} is not of type {wanted.__name__}")
+                names = f", nor one of {', '.join(THRESHOLDS)}" if name == "threshold" else ""
+                raise SettingsError(
+                    f"{where}: {name} = {value!r} is not of type {wanted.__name__}{names}"
+                )
         try:
             return cls(**values)
         except SettingsError as error:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ ANSWER = Answer(
     signals={},
     hits=(HIT,),
     stages={"encode": 0.25, "quote": 0.5},
+    agreeing=("bees.txt", "p.pdf"),
 )
 REFUSAL = Answer("Why?", (), 0.1, {}, (HIT,), {"encode": 0.0})
 
@@ -29,6 +31,8 @@ def test_an_answer_is_an_object_of_the_contract() -> None:
         "answered": True,
         "confidence": 0.9124,
         "seconds": 0.75,
+        "agreeing": ["bees.txt", "p.pdf"],
+        "differ": False,
         "quotes": [
             {
                 "document": "bees.txt",
@@ -53,10 +57,18 @@ def test_a_refusal_keeps_its_confidence_and_passages() -> None:
 
 def test_a_terminal_shows_quotes_then_their_places() -> None:
     assert list(answer_lines(ANSWER, [])) == [
+        "2 documents say so:\n",
         "“Honey never spoils.” [1]\n",
         "[1] On bees (2020-01-02), bees.txt, line 2",
         "    also in A paper, p.pdf, page 2",
     ]
+
+
+def test_a_terminal_says_that_sources_differ() -> None:
+    differing = replace(ANSWER, agreeing=("bees.txt",), differ=True)
+    assert next(answer_lines(differing, [])) == "The sources differ:\n"
+    alone = replace(differing, differ=False)
+    assert next(answer_lines(alone, [])).startswith("“")
 
 
 def test_a_terminal_shows_what_is_nearest_to_a_refused_question() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import SettingsError
-from rag.settings import Settings, load_settings
+from rag.settings import THRESHOLDS, Settings, load_settings
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -26,6 +26,14 @@ def test_rag_toml_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_settings() == Settings(max_quotes=7)
 
 
+def test_the_threshold_has_named_positions(tmp_path: Path) -> None:
+    named = [load_settings(write(tmp_path, f"threshold = '{name}'")) for name in THRESHOLDS]
+    values = [settings.threshold for settings in named]
+    assert list(THRESHOLDS) == ["eager", "balanced", "cautious"]
+    assert values == sorted(THRESHOLDS.values())
+    assert Settings().threshold == THRESHOLDS["balanced"]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -33,6 +41,8 @@ def test_rag_toml_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.Monk
         ("max_quotes = 'many'", "is not of type int"),
         ("max_quotes = true", "is not of type int"),
         ("max_quotes = 0", "must be between 1 and 20"),
+        ("threshold = 'bold'", "is not of type float, nor one of eager, balanced, cautious"),
+        ("threshold = ['eager']", "is not of type float"),
         ("threshold = nan", "must be between 0 and 1"),
         ("= 3", "is not valid TOML"),
         ("max_quotes = '\udcff'", "is not valid TOML"),
