@@ -14,6 +14,7 @@ from rag.quote import choose_quotes
 from rag.rerank import Ranking, read_hits
 from rag.retrieve import retrieve
 from rag.settings import Settings
+from rag.thread import carry_over
 from rag.types import Answer
 
 MAX_QUESTION = 1_000  # characters: about what the model reads at once
@@ -25,15 +26,18 @@ def answer(
     encoder: Encoder,
     settings: Settings,
     documents: Sequence[str] = (),
+    thread: Sequence[str] = (),
 ) -> Answer:
     """Answer from all documents, or from those named, in their own words; or refuse.
 
+    ``thread`` is what was said before, questions and answers, oldest first: a question that leans
+    on it is understood in its light.
     Raises QuestionError for an empty or overlong question and for a document that is not in the
     index.
     """
     clock = _Clock()
     _check(question, documents, generation)
-    asked = read_question(question, encoder, generation)
+    asked = read_question(question, encoder, generation, carry_over(question, thread))
     clock.lap("encode")
     found = retrieve(asked, generation, settings, documents)
     clock.lap("retrieve")
@@ -48,7 +52,7 @@ def answer(
     clock.lap("quote")
     return Answer(
         question, choice.quotes, confidence, signals, tuple(hits), clock.stages,
-        choice.further, choice.agreeing, choice.differ,
+        choice.further, choice.agreeing, choice.differ, asked.searched_for,
     )  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def ask(
     """Answer a question with quotes from the documents.
 
     Without QUESTION, each line on standard input is a question, or a JSON object with the keys
-    question and documents.
+    question, documents and thread, the turns before it: [{"role": "user", "text": "…"}, …].
     """
     desk = _open(index, settings_file)
     if question is not None:
@@ -208,6 +208,7 @@ def chat(
 class _Asked:
     question: str
     documents: tuple[str, ...] = ()
+    thread: tuple[str, ...] = ()  # what was said before, oldest first
 
 
 class _Desk:
@@ -225,7 +226,12 @@ class _Desk:
         from rag.answer import answer
 
         return answer(
-            asked.question, self.generation, self._encoder, self._settings, asked.documents
+            asked.question,
+            self.generation,
+            self._encoder,
+            self._settings,
+            asked.documents,
+            asked.thread,
         )
 
 
@@ -266,13 +272,22 @@ def _parse(line: str) -> _Asked:
     try:
         values = json.loads(line)
         question, documents = values["question"], values.get("documents", [])
+        thread = values.get("thread", [])
     except (ValueError, KeyError):
         raise QuestionError(
             'this is neither a question nor a JSON object with a "question"'
         ) from None
     if not isinstance(question, str) or not _are_names(documents):
         raise QuestionError('"question" must be a text and "documents" a list of names')
-    return _Asked(question, tuple(documents))
+    if not _are_turns(thread):
+        raise QuestionError('"thread" must be a list of {"role": …, "text": …}, oldest first')
+    return _Asked(question, tuple(documents), tuple(turn["text"] for turn in thread))
+
+
+def _are_turns(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(turn, dict) and isinstance(turn.get("text"), str) for turn in value
+    )
 
 
 def _are_names(value: object) -> bool:

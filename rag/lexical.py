@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from rag.errors import IndexDamaged
@@ -25,6 +26,7 @@ _STOP_WORDS = frozenset(
     "which who whom whose when where why how s t".split()
 )
 _HEAP_BYTES = 64 << 20
+_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,12 @@ def read_words(text: str) -> list[Word]:
         Word(found.start(), found[0], _stem(found[0].lower()), _is_stop(found[0]))
         for found in _WORD.finditer(text)
     ]
+
+
+def stems_to_find(words: Iterable[Word]) -> list[str]:
+    """The stems that a search is made for: stop words are left out unless there are no others."""
+    known = list(words)
+    return list(dict.fromkeys([w.stem for w in known if not w.is_stop] or [w.stem for w in known]))
 
 
 def write_lexical(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
@@ -75,15 +83,20 @@ class Lexical:
         return int(self._searcher.num_docs)
 
     def search(
-        self, words: Iterable[Word], k: int, field: Field = "text", documents: Sequence[str] = ()
+        self,
+        words: Iterable[Word],
+        k: int,
+        field: Field = "text",
+        documents: Sequence[str] = (),
+        carried: Mapping[str, float] = _NONE,
     ) -> list[tuple[int, float]]:
         """Return up to ``k`` (id, BM25 score), best first, of all ``documents`` or of those named.
 
-        Words are data, never query syntax: one term query for each. Stop words are left out
-        unless there are no others.
+        Words are data, never query syntax: one term query for each of their stems, which counts 1,
+        and for each ``carried`` stem, which counts what is given, in addition.
         """
-        known = list(words)
-        stems = dict.fromkeys([w.stem for w in known if not w.is_stop] or [w.stem for w in known])
+        own = dict.fromkeys(stems_to_find(words), 1.0)
+        stems = {stem: own.get(stem, 0.0) + carried.get(stem, 0.0) for stem in {**own, **carried}}
         if not stems:
             return []
         query = self._any(field, stems)
@@ -99,16 +112,20 @@ class Lexical:
         having = self._searcher.doc_freq("text", word.stem)
         return math.log1p((passages - having + 0.5) / (having + 0.5))
 
-    def _any(self, field: str, terms: Iterable[str]) -> Any:
+    def _any(self, field: str, terms: Mapping[str, float]) -> Any:
+        """Match any of the terms, which count what is given."""
         from tantivy import Occur, Query
 
-        queries = [Query.term_query(self._schema, field, term) for term in terms]
+        queries = [
+            Query.boost_query(Query.term_query(self._schema, field, term), share)
+            for term, share in terms.items()
+        ]
         return Query.boolean_query([(Occur.Should, query) for query in queries])
 
     def _within(self, query: Any, documents: Sequence[str]) -> Any:
         from tantivy import Occur, Query
 
-        named = Query.const_score_query(self._any("document", documents), 0.0)
+        named = Query.const_score_query(self._any("document", dict.fromkeys(documents, 1.0)), 0.0)
         return Query.boolean_query([(Occur.Must, query), (Occur.Must, named)])
 
 

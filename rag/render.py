@@ -16,8 +16,10 @@ _HARMLESS = {"\n", "\t", "\u200c", "\u200d"}  # the joiners shape letters and em
 
 def answer_object(answer: Answer) -> dict[str, Any]:
     """One answer as ``rag ask --json`` prints it."""
+    understood = {"searched_for": answer.searched_for} if answer.searched_for else {}
     return {
         "question": answer.question,
+        **understood,
         "answered": answer.answered,
         "confidence": round(answer.confidence, 4),
         "seconds": round(answer.seconds, 4),
@@ -65,6 +67,8 @@ def answer_lines(answer: Answer, nearest: Sequence[tuple[Hit, Document]]) -> Ite
 
     ``nearest`` is shown with a refusal.
     """
+    if answer.searched_for:
+        yield printable(f"Searched for: {answer.searched_for}\n")
     if not answer.answered:
         yield "The documents do not answer this."
         yield from _nearest_lines(nearest)

@@ -25,8 +25,9 @@ def retrieve(
     among = generation.passage_ids(documents) if documents else None
     vector, depth = question.encoding.vector, settings.candidates
     cosines = dict(generation.vectors.search(vector, depth, among))
-    own = dict(generation.lexical.search(question.words, depth, "text", documents))
-    near = dict(generation.lexical.search(question.words, depth, "near", documents))
+    words, carried = question.words, question.carried
+    own = dict(generation.lexical.search(words, depth, "text", documents, carried))
+    near = dict(generation.lexical.search(words, depth, "near", documents, carried))
     missing = [number for number in {**own, **near} if number not in cosines]
     if missing:
         rows = generation.vectors.rows(missing) @ vector

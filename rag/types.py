@@ -120,6 +120,7 @@ class Answer:
     further: tuple[Quote, ...] = ()  # the next best, not shown as the answer
     agreeing: tuple[str, ...] = ()  # documents that state what the first quote does, its own too
     differ: bool = False  # whether the quotes state different dates or figures
+    searched_for: str = ""  # how the question was understood, empty when as it was asked
 
     @property
     def seconds(self) -> float:

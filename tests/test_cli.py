@@ -72,6 +72,23 @@ def test_ask_answers_each_line_of_stdin_in_order(shipped_index: Path) -> None:
     assert refused["passages"]
 
 
+def test_ask_reads_a_question_in_the_light_of_its_thread(shipped_index: Path) -> None:
+    turns = [
+        {"role": "user", "text": "Was there an attack?"},
+        {"role": "assistant", "text": "The coalition came under attack by drones and rockets."},
+    ]
+    asked = {"question": "Who claimed them?", "thread": turns}
+    line = json.dumps(asked)
+    done = rag("ask", "--json", "--index", shipped_index, stdin=f"{line}\nWho claimed them?\n")
+    followed, alone = map(json.loads, done.stdout.splitlines())
+    assert followed["question"] == "Who claimed them?"
+    assert followed["searched_for"] == "Who claimed them? (after “Was there an attack?”)"
+    assert followed["passages"][0]["document"] == "talks-and-attacks.md"
+    assert "searched_for" not in alone
+    shown = rag("ask", "--index", shipped_index, stdin=line).stdout
+    assert shown.startswith("Searched for: Who claimed them? (after ")
+
+
 def test_show_prints_the_text_that_offsets_count_in(shipped_index: Path) -> None:
     done = rag("ask", QUESTION, "--json", "--index", shipped_index)
     [quote, *_] = json.loads(done.stdout)["quotes"]
@@ -124,7 +141,14 @@ def test_a_failure_is_one_sentence_and_exit_1(
 
 
 @pytest.mark.parametrize(
-    "line", ['{"question": 3}', '{"question": "a", "documents": "b"}', "{broken", "{}"]
+    "line",
+    [
+        '{"question": 3}',
+        '{"question": "a", "documents": "b"}',
+        '{"question": "a", "thread": ["b"]}',
+        "{broken",
+        "{}",
+    ],
 )
 def test_a_broken_line_is_named_and_the_others_are_answered(line: str, shipped_index: Path) -> None:
     done = rag("ask", "--json", "--index", shipped_index, stdin=f"{line}\n{QUESTION}\n")

@@ -82,3 +82,11 @@ def test_k_bounds_what_is_found(lexical: Lexical) -> None:
 def test_a_folder_without_an_index_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(IndexDamaged, match="run rag index --full"):
         Lexical(tmp_path)
+
+
+def test_carried_stems_count_as_much_as_they_are_given(lexical: Lexical) -> None:
+    words, carried = read_words("honey"), read_words("drones")
+    weak, strong = ({carried[0].stem: share} for share in (0.01, 100.0))
+    assert found(lexical.search(words, 5, carried=weak))[0] == 2
+    assert found(lexical.search(words, 5, carried=strong))[-1] == 2
+    assert lexical.search([], 5, carried=dict.fromkeys(weak, 1.0)) == search(lexical, "drones")

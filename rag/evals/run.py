@@ -147,7 +147,10 @@ class _Run:
 
     def answer(self, question: Question, candidates: int = 0) -> Answer:
         settings = replace(self._settings, candidates=max(candidates, self._settings.candidates))
-        return answer(question.text, self._generation, self._encoder, settings, question.documents)
+        thread = [turn.text for turn in question.thread]
+        return answer(
+            question.text, self._generation, self._encoder, settings, question.documents, thread
+        )
 
     def ask(self, question: Question) -> Outcome:
         try:

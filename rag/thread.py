@@ -1,0 +1,32 @@
+"""What a question takes over from what was said before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rag.lexical import read_words
+
+_TURNS = 2  # that are carried over: as a rule the last question and its answer
+_FEW = 3  # content words; a question with no more leans on what was said
+_POINTING = frozenset(
+    "it its itself he him his she her hers they them their theirs this these those ones other "
+    "others another else same such both former latter".split()
+)
+_JOINING = frozenset("and but or so then also".split())
+
+
+def carry_over(question: str, thread: Sequence[str]) -> tuple[str, ...]:
+    """The last turns of a thread, oldest first, if the question leans on them; else none.
+
+    It leans when one of its words points back (it, they, those), when it begins by joining (and,
+    but, so), or when it has few content words, as "Why?" and "In Syria too?" have.
+    """
+    said = [turn for turn in thread if turn.strip()]
+    return tuple(said[-_TURNS:]) if _leans(question) else ()
+
+
+def _leans(question: str) -> bool:
+    words = read_words(question)
+    names = [word.text.lower() for word in words]
+    content = [word for word in words if not word.is_stop and word.text.lower() not in _POINTING]
+    return len(content) <= _FEW or names[0] in _JOINING or not _POINTING.isdisjoint(names)
