@@ -14,6 +14,7 @@ from rag.quote import choose_quotes
 from rag.rerank import Ranking, read_hits
 from rag.retrieve import retrieve
 from rag.settings import Settings
+from rag.spelling import correct_spelling
 from rag.thread import carry_over
 from rag.types import Answer
 
@@ -27,17 +28,21 @@ def answer(
     settings: Settings,
     documents: Sequence[str] = (),
     thread: Sequence[str] = (),
+    *,
+    as_written: bool = False,
 ) -> Answer:
     """Answer from all documents, or from those named, in their own words; or refuse.
 
     ``thread`` is what was said before, questions and answers, oldest first: a question that leans
-    on it is understood in its light.
+    on it is understood in its light. ``as_written`` leaves it out, and corrects no typing error.
     Raises QuestionError for an empty or overlong question and for a document that is not in the
     index.
     """
     clock = _Clock()
     _check(question, documents, generation)
-    asked = read_question(question, encoder, generation, carry_over(question, thread))
+    meant = question if as_written else correct_spelling(question, encoder, generation.lexical)
+    earlier = () if as_written else carry_over(meant, thread)
+    asked = read_question(meant, encoder, generation, earlier)
     clock.lap("encode")
     found = retrieve(asked, generation, settings, documents)
     clock.lap("retrieve")
@@ -50,9 +55,10 @@ def answer(
     if confidence < settings.threshold:
         choice = choice.refuse()
     clock.lap("quote")
+    searched_for = asked.understood if asked.understood != question else ""
     return Answer(
         question, choice.quotes, confidence, signals, tuple(hits), clock.stages,
-        choice.further, choice.agreeing, choice.differ, asked.searched_for,
+        choice.further, choice.agreeing, choice.differ, searched_for,
     )  # fmt: skip
 
 

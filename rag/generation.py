@@ -34,7 +34,7 @@ from rag.settings import Settings
 from rag.types import Document, Passage, Sentence, Skipped
 from rag.vectors import Vectors
 
-FORMAT = 1
+FORMAT = 2
 _CACHED_DOCUMENTS = 64
 
 _SCHEMA = """

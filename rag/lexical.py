@@ -18,7 +18,7 @@ from rag.errors import IndexDamaged
 Field = Literal["text", "near"]  # a passage's own words; those of its neighbours too
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)?")
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     "a an the of in on at to for from by with as is are was were be been being am do does did "
     "doing done have has had having will would shall should can could may might must i me my we "
     "our you your he him his she her it its they them their this that these those and or but if "
@@ -53,6 +53,12 @@ def stems_to_find(words: Iterable[Word]) -> list[str]:
     return list(dict.fromkeys([w.stem for w in known if not w.is_stop] or [w.stem for w in known]))
 
 
+def plain(word: str) -> str:
+    """A word in lower case, without accents and without a possessive ending."""
+    words: list[str] = _folding().analyze(word.replace("’", "'").removesuffix("'s"))
+    return words[0] if words else word
+
+
 def write_lexical(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
     """Index (document name, text) pairs in ``folder``; a passage's id is its place, from 0."""
     import tantivy
@@ -60,8 +66,8 @@ def write_lexical(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
     folder.mkdir()
     index = tantivy.Index(_schema(), path=str(folder))
     writer = index.writer(_HEAP_BYTES, num_threads=1)  # one thread, so that ids keep their order
-    for number, (document, text, near) in enumerate(_add_neighbours(passages)):
-        writer.add_document(tantivy.Document(id=number, document=document, text=text, near=near))
+    for number, fields in enumerate(_read_fields(passages)):
+        writer.add_document(tantivy.Document(id=number, **fields))
     writer.commit()
     writer.wait_merging_threads()
 
@@ -112,6 +118,14 @@ class Lexical:
         having = self._searcher.doc_freq("text", word.stem)
         return math.log1p((passages - having + 0.5) / (having + 0.5))
 
+    def holds(self, word: Word) -> bool:
+        """Tell whether a word, or another of the same stem, stands in any passage."""
+        return bool(self._searcher.doc_freq("text", word.stem) or self.count(plain(word.text)))
+
+    def count(self, word: str) -> int:
+        """In how many passages a ``plain`` word stands, in this form."""
+        return int(self._searcher.doc_freq("words", word))
+
     def _any(self, field: str, terms: Mapping[str, float]) -> Any:
         """Match any of the terms, which count what is given."""
         from tantivy import Occur, Query
@@ -130,7 +144,7 @@ class Lexical:
 
 
 def _schema() -> Any:
-    """Text fields hold stems with spaces between them: tantivy cuts at the spaces, no more."""
+    """Text fields hold stems, or words, with spaces between: tantivy cuts at these, no more."""
     import tantivy
 
     builder = tantivy.SchemaBuilder()
@@ -138,21 +152,30 @@ def _schema() -> Any:
     builder.add_text_field("document", tokenizer_name="raw")
     for field in ("text", "near"):
         builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
+    builder.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
     return builder.build()
 
 
-def _add_neighbours(passages: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield each document name, a passage's stems, and its neighbours' together with them."""
+def _read_fields(passages: Iterable[tuple[str, str]]) -> Iterator[dict[str, str]]:
+    """Yield of each passage its document, its stems, its neighbours' with them, and its words."""
     for document, group in groupby(passages, itemgetter(0)):
-        stems = (" ".join(word.stem for word in read_words(text)) for _, text in group)
-        before, here = "", next(stems)
-        for after in chain(stems, [""]):
-            yield document, here, f"{before} {here} {after}"
-            before, here = here, after
+        read = (_stems_and_words(text) for _, text in group)
+        before, (here, words) = "", next(read)
+        for after, following in chain(read, [("", "")]):
+            near = f"{before} {here} {after}"
+            yield {"document": document, "text": here, "near": near, "words": words}
+            before, here, words = here, after, following
+
+
+def _stems_and_words(text: str) -> tuple[str, str]:
+    words = read_words(text)
+    return " ".join(word.stem for word in words), " ".join(
+        dict.fromkeys(plain(word.text) for word in words)
+    )
 
 
 def _is_stop(word: str) -> bool:
-    return re.split("['’]", word.lower())[0] in _STOP_WORDS
+    return re.split("['’]", word.lower())[0] in STOP_WORDS
 
 
 @lru_cache(100_000)
@@ -165,10 +188,19 @@ def _stem(word: str) -> str:
 
 
 @lru_cache(1)
+def _folding() -> Any:
+    return _fold_case_and_accents().build()
+
+
+@lru_cache(1)
 def _stemmer() -> Any:
+    from tantivy import Filter
+
+    return _fold_case_and_accents().filter(Filter.stemmer("english")).build()
+
+
+def _fold_case_and_accents() -> Any:
     from tantivy import Filter, TextAnalyzerBuilder, Tokenizer
 
     builder = TextAnalyzerBuilder(Tokenizer.raw())
-    for step in (Filter.lowercase(), Filter.ascii_fold(), Filter.stemmer("english")):
-        builder = builder.filter(step)
-    return builder.build()
+    return builder.filter(Filter.lowercase()).filter(Filter.ascii_fold())

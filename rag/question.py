@@ -33,8 +33,8 @@ class Question:
     words: tuple[Word, ...]  # of the question alone
     rarity: NDArray[np.float64]  # (words,), inverse document frequency
     weights: NDArray[np.float64]  # (tokens,), sums to 1
+    understood: str  # the question as it was searched for, in words
     carried: Mapping[str, float] = field(default_factory=dict)  # stem → what it counts
-    searched_for: str = ""  # how the question was understood, empty when as it was asked
 
 
 def read_question(
@@ -58,7 +58,7 @@ def _read(text: str, encoding: Encoding, generation: Generation) -> Question:
     rarity = np.array([generation.lexical.rarity(word) for word in words])
     stop = np.array([word.is_stop for word in words], bool)
     weights = _share(np.sqrt(rarity) * np.where(stop, _STOP_SHARE, 1.0), words, encoding)
-    return Question(text, encoding, words, rarity, weights)
+    return Question(text, encoding, words, rarity, weights, text)
 
 
 def _add(question: Question, earlier: Sequence[Question]) -> Question:
@@ -76,7 +76,7 @@ def _add(question: Question, earlier: Sequence[Question]) -> Question:
         ),
         weights=np.concatenate(weights) / sum(map(np.sum, weights)),
         carried={stem: _CARRIED * count for stem, count in stems.items()},
-        searched_for=f"{question.text} (after “{_shorten(earlier[0].text)}”)",
+        understood=f"{question.text} (after “{_shorten(earlier[0].text)}”)",
     )
 
 
