@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -14,16 +17,27 @@ from filelock import FileLock, Timeout
 
 from rag.documents import file_digest, find_documents, read_document
 from rag.encoder import Encoder
-from rag.errors import BadIndex, CorpusError, DocumentError
-from rag.generation import Generation, GenerationWriter, open_generation, write_generation
+from rag.errors import BadIndex, CorpusError, DocumentError, IndexMissing
+from rag.generation import (
+    Generation,
+    GenerationWriter,
+    find_unfinished,
+    open_generation,
+    remove_generation,
+    roll_back,
+    write_generation,
+)
+from rag.manifest import Manifest
 from rag.passages import cut_passages
 from rag.sentences import split_sentences
 from rag.settings import Settings
+from rag.store import Store
 from rag.types import Document, Passage, Skipped
 
 Progress = Callable[[float, str], None]  # share of the work done, 0..1, and the document at hand
 
 _BATCH = 128  # passages encoded at a time
+_HOLDER = ".builder"  # says who is building
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,18 @@ class Report:
     skipped: tuple[Skipped, ...]
     seconds: float
     changed: bool  # False: the last generation was up to date and stays in use
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a build would do, document by document, and why."""
+
+    anew: str  # why every document is read anew; "" where those that did not change are reused
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    moved: tuple[tuple[str, str], ...]  # from, to
+    removed: tuple[str, ...]
+    same: int  # documents
 
 
 class _Piece(NamedTuple):
@@ -58,21 +84,77 @@ def build_index(
     """Bring the index up to date with the corpus, reading anew only what changed.
 
     With ``full`` nothing of the last generation is reused. Raises CorpusError when there is
-    nothing to read, BadIndex when another build is running; the last generation then stays in use.
+    nothing to read, BadIndex when another build is running or the disk is full; the last
+    generation then stays in use. A build that was stopped goes on where it stopped.
     """
     started = time.perf_counter()
     files = _survey(corpus)
     with _only_builder(index):
-        last = None if full else _reusable(index, encoder, settings)
-        if last is not None and _listed(last) == files:
+        last = None if full else _reusable(index, encoder, settings)[0]
+        if last is not None and _is_up_to_date(last, files, settings):
             return _report(last, 0, started, changed=False)
+        stopped = [] if full else find_unfinished(index, encoder, settings)
         with write_generation(index, encoder, settings) as new:
-            fresh = _reuse(last, files, new)
+            fresh = _reuse([*([last] if last else []), *stopped], files, new)
+            for store in stopped:
+                store.close()
+                remove_generation(store.folder)
             pieces = _cut(corpus, fresh, new, encoder, settings)
             encoded = sum(_encode(batch, new, encoder, progress) for batch in _batches(pieces))
             if new.is_empty:
                 raise CorpusError(_nothing_to_read(corpus, new.skipped))
         return _report(open_generation(index), encoded, started, changed=True)
+
+
+def plan_index(
+    corpus: Path, index: Path, encoder: Encoder, settings: Settings, *, full: bool = False
+) -> Plan:
+    """Say what ``build_index`` would do. Raises CorpusError when there is nothing to read."""
+    files = _survey(corpus)
+    last, anew = _reusable(index, encoder, settings)
+    before = _listed(last) if last else {}
+    if full and last:
+        anew = "--full was asked for"
+    new = [name for name in files if name not in before]
+    gone = [name for name in before if name not in files]
+    moved = _pair_moved(new, gone, files, before)
+    came, went = set(moved.values()), set(moved)
+    return Plan(
+        anew=anew,
+        added=tuple(name for name in new if name not in came),
+        changed=tuple(name for name in files if before.get(name, files[name]) != files[name]),
+        moved=tuple(moved.items()),
+        removed=tuple(name for name in gone if name not in went),
+        same=sum(before.get(name) == digest for name, digest in files.items()),
+    )
+
+
+def return_to_last(index: Path) -> Manifest:
+    """Put the generation before the one in use in its place.
+
+    Raises BadIndex when there is none, it is not whole, or a build is running.
+    """
+    with _only_builder(index):
+        return roll_back(index)
+
+
+def _pair_moved(
+    new: Iterable[str], gone: Iterable[str], files: Mapping[str, str], before: Mapping[str, str]
+) -> dict[str, str]:
+    """Old name → new name of the files that have another name now and the same bytes."""
+    came: dict[tuple[str, str], list[str]] = {}
+    for name in new:
+        came.setdefault(_content(name, files[name]), []).append(name)
+    pairs = {}
+    for name in gone:
+        if names := came.get(_content(name, before[name])):
+            pairs[name] = names.pop(0)
+    return pairs
+
+
+def _content(name: str, digest: str) -> tuple[str, str]:
+    """What two files must share to be read alike: their bytes and their kind."""
+    return digest, Path(name).suffix.lower()
 
 
 def _survey(corpus: Path) -> dict[str, str]:
@@ -96,32 +178,50 @@ def _listed(last: Generation) -> dict[str, str]:
     return {d.name: d.digest for d in documents} | {s.name: s.digest for s in skipped}
 
 
-def _reusable(index: Path, encoder: Encoder, settings: Settings) -> Generation | None:
-    """The last generation, if it can be opened and the same model and settings shaped it."""
+def _is_up_to_date(last: Generation, files: Mapping[str, str], settings: Settings) -> bool:
+    return _listed(last) == files and last.settings.exact_passages == settings.exact_passages
+
+
+def _reusable(index: Path, encoder: Encoder, settings: Settings) -> tuple[Generation | None, str]:
+    """The last generation, if the same model and settings shaped it; else why it is no use."""
     try:
         last = open_generation(index)
-    except BadIndex:
-        return None
-    same = (
-        last.manifest.model_digest == encoder.digest and last.settings.shape() == settings.shape()
-    )
-    return last if same else None
+    except IndexMissing:
+        return None, "there is no index yet"
+    except BadIndex as error:
+        return None, str(error)
+    was = {"weights": last.manifest.model_digest[:12], **last.settings.shape()}
+    now = {"weights": encoder.digest[:12], **settings.shape()}
+    reasons = [f"{name} was {was[name]}, is {now[name]}" for name in was if was[name] != now[name]]
+    return (None if reasons else last), "; ".join(reasons)
 
 
-def _reuse(last: Generation | None, files: Mapping[str, str], new: GenerationWriter) -> list[str]:
+def _reuse(stores: Sequence[Store], files: Mapping[str, str], new: GenerationWriter) -> list[str]:
     """Copy what did not change, under its present name; return the names that must be read."""
-    if last is None:
-        return list(files)
-    known = {entry.digest: entry.name for entry in last.manifest.documents}
-    known_names = {entry.name: entry.digest for entry in last.manifest.documents}
+    known: dict[tuple[str, str], tuple[Store, str]] = {}
+    for store in stores:
+        for name, digest in _whole(store).items():
+            known.setdefault(_content(name, digest), (store, name))
+            known[name, digest] = store, name
     fresh = []
     for name, digest in files.items():
-        old_name = name if known_names.get(name) == digest else known.get(digest)
-        if old_name is None or Path(old_name).suffix != Path(name).suffix:
+        found = known.get((name, digest)) or known.get(_content(name, digest))
+        if found is None:
             fresh.append(name)
         else:
-            new.copy_document(last, old_name, _renamed(last.document(old_name), name))
+            store, old_name = found
+            stored = store.stored(old_name)
+            new.copy_document(stored._replace(document=_renamed(stored.document, name)))
+    new.checkpoint()
     return fresh
+
+
+def _whole(store: Store) -> dict[str, str]:
+    """The documents that a store holds with all their passages, with their digests."""
+    digests = store.digests()
+    if digests and not isinstance(store, Generation):
+        digests.popitem()  # a rebuild may have been stopped in the middle of its last document
+    return digests
 
 
 def _renamed(document: Document, name: str) -> Document:
@@ -161,6 +261,7 @@ def _encode(
     contexts = [piece.document.context(piece.passage.heading) for piece in batch]
     for piece, encoding in zip(batch, encoder.encode(texts, contexts), strict=True):
         new.add_passage(piece.row, piece.passage, encoding)
+    new.checkpoint()
     progress(batch[-1].done, batch[-1].document.name)
     return len(batch)
 
@@ -172,12 +273,29 @@ def _batches(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
 
 @contextmanager
 def _only_builder(index: Path) -> Iterator[None]:
+    """Raise BadIndex, naming who holds it, when the index is being changed by another."""
     index.mkdir(parents=True, exist_ok=True)
+    holder = index / _HOLDER
     try:
         with FileLock(index / ".lock", timeout=0):
-            yield
+            now = datetime.now().astimezone().isoformat(" ", "seconds")
+            with suppress(OSError):  # a full disk is told when the index is written
+                holder.write_text(f"process {os.getpid()} on {platform.node()}, since {now}")
+            try:
+                yield
+            finally:
+                holder.unlink(missing_ok=True)
     except Timeout:
-        raise BadIndex(f"another rebuild of {index} is running: wait until it ends") from None
+        raise BadIndex(
+            f"another rebuild of {index} is running ({_read_holder(holder)}): wait until it ends"
+        ) from None
+
+
+def _read_holder(holder: Path) -> str:
+    try:
+        return "".join(c for c in holder.read_text("utf-8")[:200] if c.isprintable())
+    except (OSError, UnicodeDecodeError):
+        return "just begun"
 
 
 def _nothing_to_read(corpus: Path, skipped: Iterable[Skipped]) -> str:

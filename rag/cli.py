@@ -16,7 +16,7 @@ from rag.errors import IndexMismatch, QuestionError, RagError
 from rag.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from rag.build import Report
+    from rag.build import Plan, Report
     from rag.encoder import Encoder
     from rag.evals.results import Results
     from rag.generation import Generation
@@ -65,14 +65,30 @@ def index(
     corpus: _Corpus = Path("corpus"),
     index: _Index = Path("index"),
     full: Annotated[bool, typer.Option("--full", help="Read everything anew.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only verify every file of it.")] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Return to the index before the last rebuild.")
+    ] = False,
     settings_file: _SettingsFile = None,
 ) -> None:
     """Bring the index up to date with the documents."""
     from rag.build import build_index
     from rag.encoder import SentenceEncoder
 
+    if full + plan + check + rollback > 1 and not {full, plan} == {True}:
+        raise typer.BadParameter("--plan, --check and --rollback are used one at a time")
+    if check or rollback:
+        print(_checked(index) if check else _rolled_back(index))
+        return
     settings = load_settings(settings_file)
     encoder = SentenceEncoder(settings.model, settings.engine)
+    if plan:
+        from rag.build import plan_index
+
+        for line in _plan_lines(plan_index(corpus, index, encoder, settings, full=full)):
+            print(line)
+        return
     with _progress_bar("Indexing") as show:
         report = build_index(corpus, index, encoder, settings, full=full, progress=show)
     for line in _report_lines(report):
@@ -356,6 +372,39 @@ def _no_document(name: str, generation: Generation) -> str:
     near = get_close_matches(name, generation.names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"{len(generation.names)} others are"
     return f"no document called {name} is in the index; {hint}"
+
+
+def _checked(index: Path) -> str:
+    from rag.generation import check_generation
+
+    manifest = check_generation(index)
+    size = sum(size for size, _ in manifest.files.values()) / 1e6
+    return (
+        f"Generation {manifest.generation}: {len(manifest.files):,} files, {size:,.1f} MB, each as "
+        "it was written."
+    )
+
+
+def _rolled_back(index: Path) -> str:
+    from rag.build import return_to_last
+
+    manifest = return_to_last(index)
+    return f"Generation {manifest.generation} of {manifest.created} is in use again."
+
+
+def _plan_lines(plan: Plan) -> Iterable[str]:
+    from rag.render import printable
+
+    if plan.anew:
+        yield f"Every document is to be read: {plan.anew}."
+    kinds = (("added", plan.added), ("changed", plan.changed), ("removed", plan.removed))
+    for kind, names in kinds:
+        for name in names:
+            yield f"{kind:<8} {printable(name)}"
+    for old, new in plan.moved:
+        yield f"moved    {printable(old)} → {printable(new)}"
+    counts = ", ".join(f"{len(names):,} {kind}" for kind, names in kinds)
+    yield f"{counts}, {len(plan.moved):,} moved, {plan.same:,} unchanged."
 
 
 def _report_lines(report: Report) -> Iterable[str]:

@@ -9,8 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.generation import Generation, Tokens
+from rag.codes import COSINE
+from rag.generation import Generation
 from rag.question import Question
+from rag.store import Tokens
 from rag.types import Document, Hit, Sentence
 
 READ = 50  # hits that are read sentence by sentence
@@ -57,7 +59,7 @@ def _cosines(units: NDArray[np.float32], rows: NDArray[np.int8]) -> NDArray[np.f
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK].astype(np.float32)
         lengths = np.sqrt(np.einsum("ij,ij->i", block, block))
-        cosines[:, start : start + _BLOCK] = units @ block.T / np.maximum(lengths, 1)
+        cosines[:, start : start + _BLOCK] = units @ block.T / np.maximum(lengths * COSINE, 1)
     return cosines
 
 

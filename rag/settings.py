@@ -26,6 +26,7 @@ class Settings:
     engine: str = "onnx"  # or "sentence-transformers": the reference, slower, for any model
     passage_tokens: int = 200  # the most tokens of text in a passage
     max_file_mb: int = 50  # a larger file is skipped
+    exact_passages: int = 200_000  # with more, vectors are searched through a graph (HNSW)
 
     # The answer: a change here takes effect at once.
     candidates: int = 100  # passages taken from the vectors and from BM25 each
@@ -79,6 +80,7 @@ _SHAPE = ("model", "engine", "passage_tokens", "max_file_mb")
 _RANGES = (
     ("passage_tokens", 16, 200),
     ("max_file_mb", 1, 10_000),
+    ("exact_passages", 0, 1_000_000_000),
     ("candidates", 1, 1_000),
     ("vector_weight", 0, 1),
     ("max_quotes", 1, 20),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,60 +12,119 @@ from numpy.typing import NDArray
 
 from rag.errors import IndexDamaged
 
+VECTOR_FILE = "vectors.f32"  # the rows one after the other, in this machine's byte order
+GRAPH_FILE = "vectors.hnsw"
+
+_LINKS = 32  # of a passage in the graph: M of Malkov and Yashunin, "HNSW" (2016)
+_BUILD_DEPTH = 200  # efConstruction
+_SEARCH_DEPTH = 256  # efSearch; more than the passages asked for
+_SAMPLE = 200  # passages by which recall is measured
+_RECALL_AT = 100
+_BLOCK = 10_000  # rows in memory at a time
+
 
 class Vectors:
-    """Unit vectors searched exactly by inner product, which is their cosine."""
+    """Unit vectors by id, searched by inner product, which is their cosine.
 
-    def __init__(self, index: Any) -> None:
-        self._index = index  # a faiss index
+    The rows stay on disk and are mapped. Without a graph the search is exact; with one it visits a
+    small part of the rows, and the cosines are exact still.
+    """
+
+    def __init__(self, rows: NDArray[np.float32], graph: Any = None) -> None:
+        self._rows = rows  # (n, dimensions)
+        self._graph = graph  # a faiss.IndexHNSW
 
     @classmethod
-    def empty(cls, dimensions: int) -> Vectors:
+    def read(cls, folder: Path, count: int, dimensions: int) -> Vectors:
+        """Raise IndexDamaged when a file does not hold what it should."""
         import faiss
 
-        return cls(faiss.IndexFlatIP(dimensions))
-
-    @classmethod
-    def read(cls, path: Path) -> Vectors:
-        """Raise IndexDamaged when the file is not an index of this kind."""
-        import faiss
-
+        faiss.omp_set_num_threads(1)  # a question is one thread's work; many are asked at once
+        rows = map_rows(folder / VECTOR_FILE, np.float32, (count, dimensions))
+        path = folder / GRAPH_FILE
         try:
-            return cls(faiss.read_index(str(path)))
+            graph = faiss.read_index(str(path)) if path.exists() else None
         except RuntimeError:
-            raise IndexDamaged(f"{path} cannot be read: run rag index --full") from None
+            raise IndexDamaged(f"{path} is damaged: run rag index --full") from None
+        return cls(rows, graph)
 
     def __len__(self) -> int:
-        return int(self._index.ntotal)
+        return len(self._rows)
 
     @property
     def dimensions(self) -> int:
-        return int(self._index.d)
-
-    def add(self, vectors: NDArray[np.float32]) -> None:
-        """Append rows, (n, dimensions); their ids go on from len(self)."""
-        self._index.add(np.ascontiguousarray(vectors))
+        return int(self._rows.shape[1])
 
     def rows(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the stored vectors, (len(ids), dimensions)."""
-        rows: NDArray[np.float32] = self._index.reconstruct_batch(np.asarray(ids, np.int64))
-        return rows
+        return self._rows[np.asarray(ids, np.int64)]
 
     def search(
         self, vector: NDArray[np.float32], k: int, among: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
         """Return up to ``k`` (id, cosine), best first, of all passages or of those ``among``."""
-        import faiss
-
-        parameters = None
         if among is not None:
-            selector = faiss.IDSelectorBatch(np.asarray(among, np.int64))
-            parameters = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
-        scores, ids = self._index.search(vector[None, :], k, params=parameters)
-        pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
-        return [(i, score) for i, score in pairs if i >= 0]  # faiss pads with id -1
+            ids = np.asarray(among, np.int64)
+            return [(int(ids[i]), score) for i, score in _nearest(self._rows[ids], vector, k)]
+        if self._graph is None:
+            return _nearest(self._rows, vector, k)
+        faiss: Any = importlib.import_module("faiss")  # its stubs do not know all of it
+        depth = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_DEPTH, 2 * k))
+        _, found = self._graph.search(vector[None, :], k, params=depth)
+        near = found[0][found[0] >= 0]  # faiss pads with id -1
+        return [(int(near[i]), score) for i, score in _nearest(self._rows[near], vector, k)]
 
-    def write(self, path: Path) -> None:
-        import faiss
 
-        faiss.write_index(self._index, str(path))
+def write_graph(folder: Path, rows: NDArray[np.float32]) -> float:
+    """Write a graph over the rows; return its recall: how much of the exact search it finds.
+
+    It is the mean over a sample of the rows, of the 100 nearest of each.
+    """
+    faiss: Any = importlib.import_module("faiss")
+    # 8 bits a number suffice to walk the graph: the cosines come from the rows themselves.
+    graph = faiss.IndexHNSWSQ(
+        rows.shape[1], faiss.ScalarQuantizer.QT_8bit, _LINKS, faiss.METRIC_INNER_PRODUCT
+    )
+    graph.hnsw.efConstruction = _BUILD_DEPTH
+    sample = np.linspace(0, len(rows) - 1, min(len(rows), 50_000)).astype(np.int64)
+    graph.train(rows[sample])
+    for first in range(0, len(rows), _BLOCK):
+        graph.add(rows[first : first + _BLOCK])
+    faiss.write_index(graph, str(folder / GRAPH_FILE))
+    return _recall(rows, graph)
+
+
+def _recall(rows: NDArray[np.float32], graph: Any) -> float:
+    exact, fast = Vectors(rows), Vectors(rows, graph)
+    shares = []
+    for row in rows[:: max(len(rows) // _SAMPLE, 1)]:
+        wanted = {number for number, _ in exact.search(row, _RECALL_AT)}
+        found = {number for number, _ in fast.search(row, _RECALL_AT)}
+        shares.append(len(wanted & found) / len(wanted))
+    return sum(shares) / len(shares)
+
+
+def _nearest(
+    rows: NDArray[np.float32], vector: NDArray[np.float32], k: int
+) -> list[tuple[int, float]]:
+    import faiss
+
+    if not len(rows):
+        return []
+    scores, ids = faiss.knn(
+        vector[None, :], rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT
+    )
+    return list(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
+
+
+def map_rows(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Map a file of numbers; an empty one, which cannot be mapped, is an empty array.
+
+    Raises IndexDamaged when the file is shorter.
+    """
+    if shape[0] == 0:
+        return np.zeros(shape, dtype)
+    try:
+        return np.memmap(path, dtype, mode="r", shape=shape)
+    except (OSError, ValueError):
+        raise IndexDamaged(f"{path} is damaged: run rag index --full") from None

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from rag.build import build_index
+from rag.build import Plan, build_index, plan_index, return_to_last
 from rag.errors import BadIndex, CorpusError
 from rag.generation import Generation, current_folder, open_generation
 from rag.settings import Settings
@@ -97,13 +99,24 @@ def test_a_missing_or_empty_corpus(tmp_path: Path, words: WordEncoder) -> None:
         build_index(tmp_path / "bare", tmp_path / "index", words, Settings())
 
 
-def test_a_second_builder_is_turned_away(corpus: Path, index: Path, words: WordEncoder) -> None:
-    with FileLock(index / ".lock"), pytest.raises(BadIndex, match="another rebuild"):
-        build_index(corpus, index, words, Settings())
+def test_a_second_builder_is_told_who_is_building(
+    corpus: Path, tmp_path: Path, words: WordEncoder
+) -> None:
+    complaints: list[str] = []
+
+    def build_too(_done: float, _name: str) -> None:
+        with pytest.raises(BadIndex) as caught:
+            build_index(corpus, tmp_path / "index", words, Settings())
+        complaints.append(str(caught.value))
+
+    build_index(corpus, tmp_path / "index", words, Settings(), progress=build_too)
+    assert complaints
+    assert re.search(rf"another rebuild .* \(process {os.getpid()} on .* since 2", complaints[0])
+    assert build_index(corpus, tmp_path / "index", words, Settings()).changed is False
 
 
 def test_a_damaged_index_is_built_anew(corpus: Path, index: Path, words: WordEncoder) -> None:
-    (current_folder(index) / "vectors.faiss").unlink()
+    (current_folder(index) / "vectors.f32").unlink()
     assert build_index(corpus, index, words, Settings()).encoded == len(open_generation(index))
 
 
@@ -116,3 +129,125 @@ def test_progress_only_grows_and_ends_at_one(corpus: Path, tmp_path: Path) -> No
     assert len(seen) > 1
     assert seen == sorted(seen)
     assert seen[-1] <= 1
+
+
+def test_a_plan_names_what_a_build_would_do(corpus: Path, index: Path, words: WordEncoder) -> None:
+    (corpus / "bees.txt").write_text("Bees sleep at night.")
+    (corpus / "sub" / "honey.txt").rename(corpus / "moved.txt")
+    (corpus / "rivers.md").unlink()
+    (corpus / "new.txt").write_text("A new document.")
+    plan = plan_index(corpus, index, words, Settings())
+    moved = (("sub/honey.txt", "moved.txt"),)
+    assert plan == Plan("", ("new.txt",), ("bees.txt",), moved, ("rivers.md",), same=0)
+    build_index(corpus, index, words, Settings())
+    assert plan_index(corpus, index, words, Settings()) == Plan("", (), (), (), (), same=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "full", "why"),
+    [
+        (Settings(passage_tokens=20), False, "passage_tokens was 200, is 20"),
+        (Settings(), True, "--full was asked for"),
+    ],
+)
+def test_a_plan_says_why_all_is_read_anew(
+    corpus: Path, index: Path, words: WordEncoder, settings: Settings, full: bool, why: str
+) -> None:
+    assert plan_index(corpus, index, words, settings, full=full).anew == why
+
+
+def test_a_plan_without_an_index_adds_everything(
+    corpus: Path, tmp_path: Path, words: WordEncoder
+) -> None:
+    plan = plan_index(corpus, tmp_path / "none", words, Settings())
+    assert plan.anew == "there is no index yet"
+    assert plan.added == ("bees.txt", "rivers.md", "sub/honey.txt")
+    assert not (tmp_path / "none").exists()
+
+
+class Stop(BaseException):
+    """As a KeyboardInterrupt: nothing is cleaned up after it."""
+
+
+def test_a_stopped_build_goes_on_where_it_stopped(corpus: Path, tmp_path: Path) -> None:
+    for number in range(300):
+        (corpus / f"{number:03}.txt").write_text(f"Document number {number} is here.")
+
+    def stop(done: float, _name: str) -> None:
+        if done > 0.6:
+            raise Stop
+
+    with pytest.raises(Stop):
+        build_index(corpus, tmp_path / "i", WordEncoder(), Settings(), progress=stop)
+    again = WordEncoder()
+    report = build_index(corpus, tmp_path / "i", again, Settings())
+    assert report.passages > 300
+    assert 0 < len(again.encoded) < 0.4 * report.passages
+    build_index(corpus, tmp_path / "whole", WordEncoder(), Settings())
+    assert contents(open_generation(tmp_path / "i")) == contents(
+        open_generation(tmp_path / "whole")
+    )
+    assert [path.name for path in (tmp_path / "i").iterdir() if path.is_dir()] == [
+        report.generation
+    ]
+
+
+def test_what_other_settings_left_unfinished_is_not_used(corpus: Path, tmp_path: Path) -> None:
+    def stop(_done: float, _name: str) -> None:
+        raise Stop
+
+    with pytest.raises(Stop):
+        build_index(
+            corpus, tmp_path / "i", WordEncoder(), Settings(passage_tokens=20), progress=stop
+        )
+    again = WordEncoder()
+    report = build_index(corpus, tmp_path / "i", again, Settings())
+    assert report.encoded == report.passages == len(again.encoded)
+
+
+def test_rolling_back_returns_to_the_index_before(
+    corpus: Path, index: Path, words: WordEncoder
+) -> None:
+    first = open_generation(index).manifest.generation
+    (corpus / "new.txt").write_text("A new document.")
+    build_index(corpus, index, words, Settings())
+    assert "new.txt" in open_generation(index).names
+    assert return_to_last(index).generation == first
+    assert "new.txt" not in open_generation(index).names
+    with pytest.raises(BadIndex, match="no generation before"):
+        return_to_last(index)
+    assert build_index(corpus, index, words, Settings()).encoded == 1
+    assert return_to_last(index).generation == first
+
+
+def test_many_passages_are_searched_through_a_graph(
+    corpus: Path, index: Path, words: WordEncoder
+) -> None:
+    report = build_index(corpus, index, words, Settings(exact_passages=2))
+    assert (report.changed, report.encoded) == (True, 0)
+    generation = open_generation(index)
+    assert generation.manifest.recall == 1.0
+    vector = generation.vectors.rows([1])[0]
+    assert generation.vectors.search(vector, 1)[0][0] == 1
+    build_index(corpus, index, words, Settings())
+    assert open_generation(index).manifest.recall is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows mounts no tmpfs")
+def test_a_full_disk_is_told_and_the_last_index_stays(
+    corpus: Path, tmp_path: Path, words: WordEncoder
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        build_index(corpus, small / "index", words, Settings())
+        for kilobytes in (80, 200, 600):  # the disk is full at another stage each time
+            (corpus / "long.txt").write_text("A sentence of some length. " * 40 * kilobytes)
+            with pytest.raises(BadIndex, match="is full: make room"):
+                build_index(corpus, small / "index", words, Settings())
+            assert open_generation(small / "index").names[0] == "bees.txt"
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 
 from rag.build import build_index
+from rag.codes import COSINE
 from rag.encoder import SentenceEncoder, unit_rows
 from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
-from rag.generation import Generation, current_folder, open_generation, write_generation
+from rag.generation import (
+    Generation,
+    check_generation,
+    current_folder,
+    open_generation,
+    write_generation,
+)
 from rag.lexical import read_words
 from rag.settings import Settings
 from rag.types import Document, Passage, Sentence
@@ -46,9 +53,8 @@ def test_what_was_written_is_read(written: Generation) -> None:
 def test_token_vectors_survive_rounding(written: Generation, words: WordEncoder) -> None:
     [encoding] = words.encode([TEXT])
     tokens, bounds = written.tokens([0])
-    assert (unit_rows(tokens.astype(np.float32)) * encoding.tokens).sum(axis=1) == pytest.approx(
-        1, abs=2e-4
-    )
+    cosines = (unit_rows(tokens.astype(np.float32)) * encoding.tokens).sum(axis=1)
+    assert cosines == pytest.approx(COSINE, abs=0.03)
     assert bounds.tolist() == [0, 2, 5, 7]  # Bees dance | Honey never spoils | Ça va
 
 
@@ -96,7 +102,7 @@ def test_current_is_not_trusted_as_a_path(index: Path, name: str) -> None:
         open_generation(index)
 
 
-FILES = ["passages.db", "vectors.faiss", "tokens.int8", "lexical/meta.json"]
+FILES = ["passages.db", "vectors.f32", "tokens.2bit", "lexical/meta.json"]
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
@@ -119,7 +125,7 @@ def read_everything(index: Path) -> None:
     opened.passage(0)
 
 
-@pytest.mark.parametrize("name", ["passages.db", "vectors.faiss"])
+@pytest.mark.parametrize("name", ["passages.db", "lexical/meta.json"])
 def test_a_file_of_rubbish_is_damage(index: Path, name: str) -> None:
     path = current_folder(index) / name
     path.write_bytes(b"\x07" * path.stat().st_size)
@@ -162,3 +168,28 @@ def test_many_passages_at_once_are_the_same_as_one_by_one(
     lengths = [length for one in alone for length in np.diff(one.bounds).tolist()]
     assert np.diff(together.bounds).tolist() == lengths
     assert len(lengths) == sum(len(generation.passage(number).sentences) for number in ids)
+
+
+def test_checking_finds_a_changed_byte(index: Path) -> None:
+    assert check_generation(index).generation == current_folder(index).name
+    path = current_folder(index) / "tokens.2bit"
+    content = bytearray(path.read_bytes())
+    content[7] ^= 1
+    path.write_bytes(content)
+    open_generation(index)  # only a check reads it all
+    with pytest.raises(IndexDamaged, match=r"tokens\.2bit is damaged"):
+        check_generation(index)
+
+
+def test_documents_that_say_nearly_the_same_know_of_each_other(
+    corpus: Path, tmp_path: Path, words: WordEncoder
+) -> None:
+    report = [f"Line {n} of the report says that {n} bees came home." for n in range(60)]
+    (corpus / "report.txt").write_text("\n\n".join(report))
+    (corpus / "sub" / "copy.txt").write_text("\n\n".join(["As seen elsewhere.", *report]))
+    build_index(corpus, tmp_path / "index", words, Settings())
+    again = open_generation(tmp_path / "index")
+    assert again.also_in("report.txt") == ["sub/copy.txt"]
+    assert again.also_in("sub/copy.txt") == ["report.txt"]
+    assert again.also_in("bees.txt") == []
+    assert len(again.names) == 5

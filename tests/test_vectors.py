@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rag.encoder import unit_rows
 from rag.errors import IndexDamaged
-from rag.vectors import Vectors
+from rag.vectors import GRAPH_FILE, VECTOR_FILE, Vectors, write_graph
 
 
 @pytest.fixture
@@ -17,8 +17,7 @@ def rows() -> NDArray[np.float32]:
 
 
 def test_search_gives_the_exact_order_of_the_cosines(rows: NDArray[np.float32]) -> None:
-    vectors = Vectors.empty(8)
-    vectors.add(rows)
+    vectors = Vectors(rows)
     found = vectors.search(rows[7], 50)
     cosines = rows @ rows[7]
     assert [number for number, _ in found] == np.argsort(-cosines, kind="stable").tolist()
@@ -26,27 +25,40 @@ def test_search_gives_the_exact_order_of_the_cosines(rows: NDArray[np.float32]) 
 
 
 def test_search_of_more_than_there_are_gives_no_padding(rows: NDArray[np.float32]) -> None:
-    vectors = Vectors.empty(8)
-    vectors.add(rows[:3])
+    vectors = Vectors(rows[:3])
     assert sorted(number for number, _ in vectors.search(rows[0], 10)) == [0, 1, 2]
 
 
 def test_search_stays_among_the_ids_given(rows: NDArray[np.float32]) -> None:
-    vectors = Vectors.empty(8)
-    vectors.add(rows)
+    vectors = Vectors(rows)
     assert {number for number, _ in vectors.search(rows[0], 10, among=[4, 9])} == {4, 9}
 
 
 def test_what_is_written_reads_back(rows: NDArray[np.float32], tmp_path: Path) -> None:
-    vectors = Vectors.empty(8)
-    vectors.add(rows)
-    vectors.write(tmp_path / "v.faiss")
-    read = Vectors.read(tmp_path / "v.faiss")
+    rows.tofile(tmp_path / VECTOR_FILE)
+    read = Vectors.read(tmp_path, 50, 8)
     assert (len(read), read.dimensions) == (50, 8)
-    assert read.rows([3, 1]) == pytest.approx(rows[[3, 1]])
+    assert (read.rows([3, 1]) == rows[[3, 1]]).all()
 
 
-def test_a_file_that_is_no_index_is_damaged(tmp_path: Path) -> None:
-    (tmp_path / "v.faiss").write_bytes(b"not an index")
+def test_a_short_file_and_one_that_is_no_graph_are_damaged(
+    rows: NDArray[np.float32], tmp_path: Path
+) -> None:
+    rows.tofile(tmp_path / VECTOR_FILE)
     with pytest.raises(IndexDamaged, match="run rag index --full"):
-        Vectors.read(tmp_path / "v.faiss")
+        Vectors.read(tmp_path, 51, 8)
+    (tmp_path / GRAPH_FILE).write_bytes(b"not a graph")
+    with pytest.raises(IndexDamaged, match="run rag index --full"):
+        Vectors.read(tmp_path, 50, 8)
+
+
+def test_a_graph_finds_nearly_what_exact_search_finds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rows = unit_rows(rng.standard_normal((3000, 32)).astype(np.float32))
+    rows.tofile(tmp_path / VECTOR_FILE)
+    recall = write_graph(tmp_path, rows)
+    fast, exact = Vectors.read(tmp_path, *rows.shape), Vectors(rows)
+    assert recall > 0.95
+    found = dict(fast.search(rows[7], 10))
+    assert found == pytest.approx(dict(exact.search(rows[7], 10)))
+    assert {number for number, _ in fast.search(rows[0], 5, among=[4, 9])} == {4, 9}
