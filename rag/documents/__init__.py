@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rag.documents import markdown, pdf, table, text, webpage, word
+from rag.documents.child import CHILD
 from rag.documents.content import Content, File, clean_line
 from rag.documents.files import file_digest, find_documents, open_file, read_bytes
 from rag.errors import DocumentError
@@ -15,7 +16,7 @@ from rag.types import Document
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["file_digest", "find_documents", "read_document"]
+__all__ = ["file_digest", "find_documents", "parse", "read_document"]
 
 _READERS: dict[str, Callable[[File], Content]] = {
     ".txt": text.read,
@@ -27,6 +28,7 @@ _READERS: dict[str, Callable[[File], Content]] = {
     ".docx": word.read,
     ".csv": table.read,
 }
+_SIMPLE = {".txt", ".md", ".markdown", ".csv"}  # decoded here, in time that grows with their size
 
 
 def read_document(corpus: Path, name: str, max_bytes: int) -> Document:
@@ -37,7 +39,7 @@ def read_document(corpus: Path, name: str, max_bytes: int) -> Document:
     with open_file(corpus, name) as opened:
         suffix = _known_suffix(name)
         data = read_bytes(opened, max_bytes)
-    content = _parse(suffix, File(data, max_bytes)) if data else Content("")
+    content = _read(suffix, File(data, max_bytes)) if data else Content("")
     if not content.text[content.body :].strip():
         raise DocumentError("is empty")
     return Document(
@@ -61,8 +63,15 @@ def _known_suffix(name: str) -> str:
     return suffix
 
 
-def _parse(suffix: str, file: File) -> Content:
-    """Every parse goes through here, and every failure of a library ends here."""
+def _read(suffix: str, file: File) -> Content:
+    return parse(suffix, file) if suffix in _SIMPLE else CHILD.parse(suffix, file)
+
+
+def parse(suffix: str, file: File) -> Content:
+    """What the reader of ``suffix`` finds, in this process, where a library may hang or crash.
+
+    Every failure of a library ends here, as a DocumentError.
+    """
     try:
         return _READERS[suffix](file)
     except DocumentError:

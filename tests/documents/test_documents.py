@@ -94,7 +94,7 @@ def test_a_damaged_file_is_read_or_refused(suffix: str, data: st.DataObject) -> 
         damaged[place] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(1, len(damaged)))
     try:
-        content = rag.documents._parse(suffix, File(bytes(damaged[:cut]), LIMIT))
+        content = rag.documents.parse(suffix, File(bytes(damaged[:cut]), LIMIT))
     except DocumentError as error:
         assert "\n" not in str(error)  # noqa: PT017
         return
