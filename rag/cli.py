@@ -211,13 +211,41 @@ def evaluate(
 def chat(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port.")] = 7860,
+    auth_file: Annotated[
+        Path | None, typer.Option(help="Who may sign in; needed where others reach it.")
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="A name it is reached by, as behind a proxy.")
+    ] = None,
     index: _Index = Path("index"),
     settings_file: _SettingsFile = None,
 ) -> None:
-    """Serve the web chat."""
+    """Serve the web chat, to this machine or to those who sign in."""
     from rag.web import serve
 
-    serve(index, load_settings(settings_file), host, port)
+    serve(index, load_settings(settings_file), host, port, auth_file, name or ())
+
+
+user = typer.Typer(help="Accounts for rag chat --auth-file.", no_args_is_help=True)
+app.add_typer(user, name="user")
+
+
+@user.callback()
+def _user() -> None:  # keeps "add" a word of its own
+    pass
+
+
+@user.command(epilog="Example: rag user add ada")
+def add(
+    name: str,
+    auth_file: Annotated[Path, typer.Option(help="The file of accounts.")] = Path("accounts"),
+) -> None:
+    """Make an account, or change its password, which is asked for."""
+    from rag.accounts import add_account
+
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    done = "was added to" if add_account(auth_file, name, password) else "has another password in"
+    print(f"{name} {done} {auth_file}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ RagError
 │   └── IndexDamaged     a file of it is missing, truncated or altered
 ├── ModelError       the model is missing or is not the one expected
 ├── QuestionError    an empty question, or one too long
+├── AccountError     an account that cannot be made, or a file of them that cannot be used
 ├── SettingsError    an unknown setting, or a value out of range
 └── EvalError        a question set that cannot be used as it is
 """
@@ -47,6 +48,10 @@ class ModelError(RagError):
 
 
 class QuestionError(RagError):
+    pass
+
+
+class AccountError(RagError):
     pass
 
 

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from rag.errors import AccountError
 from rag.settings import Settings
 
 
-def serve(index: Path, settings: Settings, host: str, port: int) -> None:
-    """Serve the chat until interrupted.
+def serve(
+    index: Path,
+    settings: Settings,
+    host: str,
+    port: int,
+    auth_file: Path | None = None,
+    names: Sequence[str] = (),
+) -> None:
+    """Serve the chat until interrupted, to the accounts in ``auth_file`` where one is given.
 
-    Raises RagError when it cannot listen at ``host`` and ``port``; port 0 takes any free one.
+    ``names`` are more names under which it is reached. Raises RagError when it cannot listen at
+    ``host`` and ``port`` (port 0 takes any free one), or has no accounts where others reach it.
     """
     _stay_offline()
+    from rag.accounts import Accounts
+    from rag.web.security import is_loopback
     from rag.web.server import run
 
-    run(index, settings, host, port)
+    if auth_file is None and not all(map(is_loopback, (host, *names))):
+        raise AccountError(
+            f"others can reach {', '.join((host, *names))}: name a file of accounts with "
+            "--auth-file, and make one with rag user add NAME"
+        )
+    run(index, settings, host, port, Accounts(auth_file) if auth_file else None, names)
 
 
 def _stay_offline() -> None:

@@ -134,6 +134,11 @@ def show_document(document: Document, spans: Sequence[Span], *, changed: bool) -
     )
 
 
+def show_sign_in(name: str, to: str, problem: str) -> str:
+    """The page to sign in on, to go on to ``to``; for who is signed in as ``name``, to sign out."""
+    return _render("signin.html", name=name, to=to, problem=problem)
+
+
 def show_problem(title: str, message: str) -> str:
     """A page that says why a document cannot be shown."""
     return _render("problem.html", title=title, message=message)

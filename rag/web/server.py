@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -11,31 +11,55 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
+from rag.accounts import Accounts
 from rag.encoder import SentenceEncoder
 from rag.errors import RagError
 from rag.settings import Settings
 from rag.web.library import Library
 from rag.web.page import make_page
 from rag.web.routes import make_router
+from rag.web.security import Guard
+from rag.web.signin import SignIn
+
+Names = Sequence[str]  # of hosts
 
 _SHUTDOWN = 2  # seconds that questions in flight are given
 _FAVICON = Path(__file__).parent / "favicon.svg"
 
 
-def run(index: Path, settings: Settings, host: str, port: int) -> None:
+def run(
+    index: Path, settings: Settings, host: str, port: int, accounts: Accounts | None, names: Names
+) -> None:
     """As ``rag.web.serve``."""
     with _listen(host, port) as listener:
-        app = make_app(Library(index, settings, SentenceEncoder(settings.model, settings.engine)))
+        app = make_app(
+            Library(index, settings, SentenceEncoder(settings.model, settings.engine)),
+            accounts,
+            (host, *names),
+            settings.max_file_mb << 20,
+        )
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=_SHUTDOWN
+            app,
+            log_level="error",  # what callers do wrong is no warning
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN,
         )
         print(f"Chapter & Verse is on {_url(listener)}", flush=True)  # noqa: T201  its one line
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def make_app(library: Library) -> FastAPI:
-    """The whole server over a library; it loads the model in the background once it is up."""
+def make_app(
+    library: Library,
+    accounts: Accounts | None = None,
+    names: Names = (),
+    most_upload: int = 50 << 20,
+) -> FastAPI:
+    """The whole server over a library; it loads the model in the background once it is up.
+
+    It answers to ``names`` beside those of the loopback; with ``accounts`` to those signed in.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -44,6 +68,10 @@ def make_app(library: Library) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(make_router(library))
+    sign_in = SignIn(accounts) if accounts else None
+    if sign_in:
+        app.include_router(sign_in.make_router())
+    app.add_middleware(Guard, names, sign_in, most_upload)
     gr.mount_gradio_app(
         app,
         make_page(library),
