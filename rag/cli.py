@@ -217,13 +217,27 @@ def chat(
     name: Annotated[
         list[str] | None, typer.Option(help="A name it is reached by, as behind a proxy.")
     ] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Add a JSON line a request and an answer to this file.")
+    ] = None,
+    log_questions: Annotated[
+        bool, typer.Option("--log-questions", help="Log what was asked, too.")
+    ] = False,
     index: _Index = Path("index"),
     settings_file: _SettingsFile = None,
 ) -> None:
     """Serve the web chat, to this machine or to those who sign in."""
-    from rag.web import serve
+    from rag.web import Callers, serve
 
-    serve(index, load_settings(settings_file), host, port, auth_file, name or ())
+    serve(
+        index,
+        load_settings(settings_file),
+        host,
+        port,
+        Callers(auth_file, name or ()),
+        log,
+        log_questions=log_questions,
+    )
 
 
 user = typer.Typer(help="Accounts for rag chat --auth-file.", no_args_is_help=True)

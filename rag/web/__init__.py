@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
-from rag.errors import AccountError
+from rag.errors import AccountError, RagError
 from rag.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who may call: the accounts in a file, or without one this machine; and under which names."""
+
+    auth_file: Path | None = None
+    names: Sequence[str] = ()  # beside the host that it listens on and those of the loopback
 
 
 def serve(
@@ -15,25 +26,40 @@ def serve(
     settings: Settings,
     host: str,
     port: int,
-    auth_file: Path | None = None,
-    names: Sequence[str] = (),
+    callers: Callers | None = None,
+    log: Path | None = None,
+    *,
+    log_questions: bool = False,
 ) -> None:
-    """Serve the chat until interrupted, to the accounts in ``auth_file`` where one is given.
+    """Serve the chat until interrupted.
 
-    ``names`` are more names under which it is reached. Raises RagError when it cannot listen at
+    Requests and answers are logged to ``log``, questions only where asked for. Raises RagError when it cannot listen at
     ``host`` and ``port`` (port 0 takes any free one), or has no accounts where others reach it.
     """
     _stay_offline()
     from rag.accounts import Accounts
     from rag.web.security import is_loopback
     from rag.web.server import run
+    from rag.web.watch import Watch
 
-    if auth_file is None and not all(map(is_loopback, (host, *names))):
+    callers = callers or Callers()
+    reached = (host, *callers.names)
+    if callers.auth_file is None and not all(map(is_loopback, reached)):
         raise AccountError(
-            f"others can reach {', '.join((host, *names))}: name a file of accounts with "
+            f"others can reach {', '.join(reached)}: name a file of accounts with "
             "--auth-file, and make one with rag user add NAME"
         )
-    run(index, settings, host, port, Accounts(auth_file) if auth_file else None, names)
+    accounts = Accounts(callers.auth_file) if callers.auth_file else None
+    with _open_log(log) as opened:
+        watch = Watch(opened, questions=log_questions)
+        run(index, settings, host, port, accounts, callers.names, watch)
+
+
+def _open_log(path: Path | None) -> AbstractContextManager[TextIO | None]:
+    try:
+        return path.open("a", encoding="utf-8") if path else nullcontext()
+    except OSError as error:
+        raise RagError(f"the log {path} cannot be written: {error.strerror}") from None
 
 
 def _stay_offline() -> None:

@@ -120,7 +120,7 @@ class Guard:
             reply = _say(429, f"That was too often. Please try again in {wait} seconds.")
             reply.headers["Retry-After"] = str(wait)
             return reply
-        if name or request.url.path in _UNGUARDED:
+        if name or request.url.path in _UNGUARDED or _is_scrape(request):
             return None
         if request.method == "GET" and not request.url.path.startswith(_API):
             return self._sign_in.ask(request)
@@ -157,6 +157,12 @@ def _is_followed_link(request: Request) -> bool:
 def _refuse_route(path: str) -> Response | None:
     closed = _CLOSED.fullmatch(path) or (path + "/").startswith(_API)
     return _say(404, "Not found.") if closed and not _OPEN_API.fullmatch(path) else None
+
+
+def _is_scrape(request: Request) -> bool:
+    """Whether a program on this machine asks for the metrics."""
+    from_here = request.client is not None and is_loopback(request.client.host)
+    return request.url.path == "/metrics" and from_here
 
 
 def _host_name(host: str) -> str:

@@ -20,6 +20,8 @@ from rag.web.page import make_page
 from rag.web.routes import make_router
 from rag.web.security import Guard
 from rag.web.signin import SignIn
+from rag.web.watch import Watch, Watched, WatchedLibrary
+from rag.web.watch import make_router as make_watch_router
 
 Names = Sequence[str]  # of hosts
 
@@ -28,16 +30,19 @@ _FAVICON = Path(__file__).parent / "favicon.svg"
 
 
 def run(
-    index: Path, settings: Settings, host: str, port: int, accounts: Accounts | None, names: Names
+    index: Path,
+    settings: Settings,
+    host: str,
+    port: int,
+    accounts: Accounts | None,
+    names: Names,
+    watch: Watch,
 ) -> None:
     """As ``rag.web.serve``."""
+    encoder = SentenceEncoder(settings.model, settings.engine)
+    library = WatchedLibrary(index, settings, encoder, watch)
     with _listen(host, port) as listener:
-        app = make_app(
-            Library(index, settings, SentenceEncoder(settings.model, settings.engine)),
-            accounts,
-            (host, *names),
-            settings.max_file_mb << 20,
-        )
+        app = make_app(library, accounts, (host, *names), settings.max_file_mb << 20, watch)
         config = uvicorn.Config(
             app,
             log_level="error",  # what callers do wrong is no warning
@@ -55,6 +60,7 @@ def make_app(
     accounts: Accounts | None = None,
     names: Names = (),
     most_upload: int = 50 << 20,
+    watch: Watch | None = None,
 ) -> FastAPI:
     """The whole server over a library; it loads the model in the background once it is up.
 
@@ -68,10 +74,13 @@ def make_app(
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(make_router(library))
+    watch = watch or Watch()
+    app.include_router(make_watch_router(library, watch))
     sign_in = SignIn(accounts) if accounts else None
     if sign_in:
         app.include_router(sign_in.make_router())
     app.add_middleware(Guard, names, sign_in, most_upload)
+    app.add_middleware(Watched, watch)  # the last one added is the outermost
     gr.mount_gradio_app(
         app,
         make_page(library),
