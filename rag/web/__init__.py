@@ -33,8 +33,9 @@ def serve(
 ) -> None:
     """Serve the chat until interrupted.
 
-    Requests and answers are logged to ``log``, questions only where asked for. Raises RagError when it cannot listen at
-    ``host`` and ``port`` (port 0 takes any free one), or has no accounts where others reach it.
+    Requests and answers are logged to ``log``, questions only where asked for. Raises RagError when
+    it cannot listen at ``host`` and ``port`` (port 0 takes any free one), or has no accounts where
+    others reach it.
     """
     _stay_offline()
     from rag.accounts import Accounts

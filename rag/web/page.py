@@ -14,6 +14,7 @@ from rag.web.markup import show_answer, show_notice, show_problem_welcome, show_
 
 _log = logging.getLogger(__name__)
 
+_MOST_WAITING = 100  # questions; one more is told that the server is busy
 _LOADING = "Loading the model; your question is answered as soon as it is ready."
 _FAILED = "Sorry, something went wrong here. The server's log says what; please ask again."
 
@@ -94,7 +95,7 @@ def make_page(library: Library) -> gr.Blocks:
             show_progress="hidden",
             api_visibility="private",
         )
-    page.queue(default_concurrency_limit=4)
+    page.queue(default_concurrency_limit=4, max_size=_MOST_WAITING)
     return page
 
 
