@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
+from torch import Tensor
 
 from rag.encoder import SentenceEncoder
 from rag.errors import ModelError
@@ -161,6 +162,23 @@ def test_an_exported_model_is_run_without_torch(encoder: SentenceEncoder) -> Non
     loaded = json.loads(subprocess.check_output([sys.executable, "-c", code]))
     assert "onnxruntime" in loaded
     assert not {"torch", "transformers", "sentence_transformers", "onnx"} & set(loaded)
+
+
+def test_where_8_bits_are_not_exact_the_export_multiplies_in_floats(
+    encoder: SentenceEncoder, model: SentenceTransformer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rag.encoder import export
+    from rag.encoder.exported import Exported
+
+    inexact = export._Linear8.forward  # as on a processor whose sums saturate
+
+    def saturate(layer: export._Linear8, rows: Tensor) -> Tensor:
+        return inexact(layer, rows).clamp(-0.5, 0.5)
+
+    monkeypatch.setattr(export._Linear8, "forward", saturate)
+    files = export.export(encoder._folder, encoder.name)
+    [(_, vector)] = Exported(files).run([encoder._cut.encode(LONG).ids])
+    assert vector @ model.encode(LONG) == pytest.approx(1, abs=1e-5)
 
 
 def test_a_model_in_a_folder_of_the_users(

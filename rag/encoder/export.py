@@ -4,10 +4,14 @@ Weights are quantised by output channel, activations by token: each row of a lay
 own step and zero point when it is read. No data is needed to calibrate, and nothing is shared among
 tokens. Vectors of all-MiniLM-L6-v2 have a cosine of 0.999 to the exact ones; one step for a whole
 text, as in ONNX Runtime's own dynamic quantisation, leaves 0.994.
+
+A processor without exact 8-bit products (x86 before VNNI: its sums of two saturate) gives other
+vectors; there, and for a model that bears no rounding, the graph multiplies in 32-bit floats.
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 import warnings
@@ -23,7 +27,7 @@ from rag.encoder.reference import Reference
 from rag.errors import ModelError
 
 _UINT8 = 2  # ONNX's number of the type
-_LEAST_COSINE = 0.99  # of exported and exact vectors
+_LEAST_COSINE = 0.995  # of exported and exact vectors
 _PROBES = (
     "Bees dance.",
     "When did the river flood the lower town, and how many people had to leave their homes?",
@@ -46,14 +50,15 @@ def export(folder: Path, name: str) -> dict[str, bytes]:
     rows = _probe_rows(exact)
     wanted = [vector for _, vector in exact.run(rows)]
     try:
-        files["model.onnx"] = _graph(exact.model, rows[0])
-        found = [vector for _, vector in Exported(files).run(rows)]
+        for model in (_quantise(copy.deepcopy(exact.model)), exact.model):
+            files["model.onnx"] = _graph(model, rows[0])
+            found = [vector for _, vector in Exported(files).run(rows)]
+            least = min(map(_cosine, wanted, found))
+            if least >= _LEAST_COSINE:
+                return files
     except Exception as error:  # any model may come here, and fail in its own way
         raise ModelError(f"{_refusal(name)}: {error}") from None
-    least = min(map(_cosine, wanted, found))
-    if not least >= _LEAST_COSINE:
-        raise ModelError(f"{_refusal(name)}: its vectors have a cosine of {least:.3f} to the exact")
-    return files
+    raise ModelError(f"{_refusal(name)}: its vectors have a cosine of {least:.3f} to the exact")
 
 
 def _refusal(name: str) -> str:
@@ -73,8 +78,7 @@ def _cosine(one: Any, other: Any) -> float:
 
 
 def _graph(model: nn.Module, probe: list[int]) -> bytes:
-    """Export a SentenceTransformer, changed in place: (1, n) token ids → token vectors, vector."""
-    _quantise(model)
+    """Export a SentenceTransformer: (1, n) token ids → token vectors, vector."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own: deprecations, constants of a trace
         path = Path(folder) / "model.onnx"
@@ -103,12 +107,14 @@ class _OneText(nn.Module):
         return output["token_embeddings"], output["sentence_embedding"]
 
 
-def _quantise(module: nn.Module) -> None:
+def _quantise(module: nn.Module) -> nn.Module:
+    """Replace every linear layer, in place, by one that multiplies in 8 bits."""
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
             setattr(module, name, _Linear8(child))
         else:
             _quantise(child)
+    return module
 
 
 class _Linear8(nn.Module):

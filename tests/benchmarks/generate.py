@@ -54,7 +54,6 @@ class TableEncoder:
         self.name = model.name
         self.digest = model.digest  # so that questions can be asked with the model
         self.dimensions = model.dimensions
-        self.vocabulary = model.vocabulary
         self.window = model.window
         self._table = _mean_vectors(model, sample)
 
@@ -72,13 +71,15 @@ class TableEncoder:
         return Encoding(
             vector=unit_rows(tokens.mean(axis=0) + _NOISE * unit_rows(noise)),
             tokens=tokens,
-            ids=np.array(ids, np.int32),
             starts=np.array([start for start, _ in offsets], np.int32),
         )
 
 
 def _mean_vectors(model: SentenceEncoder, sample: Sequence[str]) -> NDArray[np.float32]:
-    sums = np.random.default_rng(0).standard_normal((model.vocabulary, model.dimensions)) * 1e-3
-    for encoding in model.encode(sample):
-        np.add.at(sums, encoding.ids, encoding.tokens)
+    """(vocabulary, dimensions), unit rows; of about nothing where the sample has no such token."""
+    shape = (model._whole.get_vocab_size(), model.dimensions)
+    sums = np.random.default_rng(0).standard_normal(shape) * 1e-3
+    layouts = model._cut.encode_batch(list(sample), add_special_tokens=False)
+    for layout, encoding in zip(layouts, model.encode(sample), strict=True):
+        np.add.at(sums, layout.ids[: len(encoding.tokens)], encoding.tokens)
     return unit_rows(sums.astype(np.float32))
