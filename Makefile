@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help install chat index test check eval clean
+.PHONY: help install chat index test check eval bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -28,6 +28,10 @@ eval: install ## measure the answers on the shipped questions
 test: $(VENV)/.installed-dev ## run the tests
 	@echo "Running the tests (some minutes)"
 	@$(BIN)/python -m pytest --cov=rag --cov-report=term --cov-fail-under=90
+
+bench: $(VENV)/.installed-dev ## measure the index against its rivals: make bench SOURCE=folder of documents
+	@$(BIN)/python -m tests.benchmarks.bench_index $(or $(SOURCE),corpus) $(BENCH)
+	@$(BIN)/python -m tests.benchmarks.bench_crashes
 
 check: $(VENV)/.installed-dev ## lint, format and types
 	$(BIN)/ruff check .

@@ -52,6 +52,27 @@ def test_index_reports_and_is_quiet_when_nothing_changed(corpus: Path, tmp_path:
     assert "was up to date" in again.stdout
 
 
+def test_index_plans_checks_and_rolls_back(corpus: Path, tmp_path: Path) -> None:
+    folders = ("--corpus", corpus, "--index", tmp_path / "i")
+    planned = rag("index", "--plan", *folders).stdout
+    assert planned.startswith(
+        "Every document is to be read: there is no index yet.\nadded    bees.txt"
+    )
+    rag("index", *folders)
+    (corpus / "bees.txt").rename(corpus / "wasps.txt")
+    planned = rag("index", "--plan", *folders).stdout
+    assert planned == (
+        "moved    bees.txt → wasps.txt\n0 added, 0 changed, 0 removed, 1 moved, 2 unchanged.\n"
+    )
+    rag("index", *folders)
+    checked = rag("index", "--check", "--index", tmp_path / "i").stdout
+    assert checked.startswith("Generation 000002: ")
+    assert checked.endswith(" MB, each as it was written.\n")
+    assert rag("index", "--rollback", *folders).stdout.startswith("Generation 000001 of 2")
+    assert rag("index", "--rollback", *folders).returncode == 1
+    assert rag("index", "--rollback", "--check", *folders).returncode == 2
+
+
 def test_ask_shows_a_quote_and_its_place(shipped_index: Path) -> None:
     done = rag("ask", QUESTION, "--index", shipped_index)
     assert done.returncode == 0
