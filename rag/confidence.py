@@ -37,11 +37,12 @@ def read_signals(ranking: Ranking) -> dict[str, float]:
     counted = [word for word in rarity if not word.is_stop] or list(rarity)
     whole = sum(rarity[word] for word in counted) or 1.0
     unsaid = [word for word in counted if word.stem not in near]
+    names = [word for word in unsaid if _is_name(word, question.text)]
     return {
         "sentence": float(ranking.similarity[best]),
         "passage": max(hit.vector for hit in hits),
         "said": 1 - sum(rarity[word] for word in unsaid) / whole if counted else 0.0,
-        "unsaid_names": sum(rarity[word] for word in unsaid if _is_name(word)) / whole,
+        "unsaid_names": sum(rarity[word] for word in names) / whole,
     }
 
 
@@ -59,9 +60,10 @@ def _surroundings(index: int, ranking: Ranking) -> str:
     return "\n".join(ranking.texts[i] for i in near if owner[i] == owner[index])
 
 
-def _is_name(word: Word) -> bool:
-    """A number, or a word with a capital that does not begin the question."""
-    return word.text[0].isdigit() or (word.text[0].isupper() and word.start > 0)
+def _is_name(word: Word, question: str) -> bool:
+    """A number, or a word with a capital that neither begins the question nor is one of many."""
+    capital = word.text[0].isupper() and word.start > 0 and not question.isupper()
+    return word.text[0].isdigit() or capital
 
 
 @lru_cache(1)

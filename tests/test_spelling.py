@@ -120,3 +120,17 @@ def test_one_typing_error_is_made(seed: int) -> None:
     typed = mistype(question, random.Random(seed))  # noqa: S311
     assert typed != question
     assert abs(len(typed) - len(question)) <= 1
+
+
+def test_capitals_throughout_make_no_word_a_name(
+    shipped: Generation, encoder: SentenceEncoder
+) -> None:
+    question = "How many people vanished from Kirkuk?"
+    quiet, shouted = (
+        answer(typed, shipped, encoder, EAGER).signals for typed in (question, question.upper())
+    )
+    assert shouted["unsaid_names"] == 0
+    assert answer("When was Paris taken in 1871?".upper(), shipped, encoder, EAGER).signals[
+        "unsaid_names"
+    ]
+    assert shouted["said"] == pytest.approx(quiet["said"])
