@@ -7,12 +7,35 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help install chat index test check eval bench clean
+.PHONY: help install locked lock audit sbom chat index test check eval bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 install: $(VENV)/.installed ## make .venv and install exact versions into it
+
+locked: $(VENV)/bin/python ## install as well, but every package checked by its hash (torch: by version)
+	@$(PIP) install --quiet --no-deps --constraint constraints.txt --index-url $(TORCH_INDEX) torch || \
+	  $(PIP) install --quiet --no-deps --constraint constraints.txt torch
+	$(PIP) install --no-deps --require-hashes --requirement requirements.lock
+	$(PIP) install --quiet --no-deps --editable .
+
+# The packages for CUDA are overridden with a marker that never holds, as constraints.txt refuses them.
+lock: $(VENV)/bin/python ## write requirements.lock anew, from pyproject.toml and constraints.txt
+	@$(PIP) install --quiet uv
+	@sed -n 's/<0$$/; python_version < "3"/p' constraints.txt > $(VENV)/overrides.txt
+	@grep -v '<0$$' constraints.txt > $(VENV)/versions.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	  --constraint $(VENV)/versions.txt --override $(VENV)/overrides.txt --no-emit-package torch \
+	  --no-annotate --no-header --output-file requirements.lock
+
+audit: install ## look for known holes in the packages; needs the network
+	@$(PIP) install --quiet pip-audit
+	$(BIN)/pip-audit --strict --skip-editable
+
+sbom: install ## write what is installed to sbom.json, in CycloneDX's format
+	@$(PIP) install --quiet cyclonedx-bom
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --of JSON -o sbom.json
 
 chat: install ## build the index if need be and serve the chat on http://127.0.0.1:7860
 	@$(BIN)/rag index

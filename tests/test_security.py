@@ -264,7 +264,7 @@ def test_without_sign_in_no_route_gives_anything(library: Library, auth_file: Pa
     client = _client(app)
     for method, path in _routes(app):
         reply = _call(client, method, path)
-        if path in {"/sign-in", "/sign-out", "/health", "/style.css", "/favicon.ico"}:
+        if path in {"/sign-in", "/sign-out", "/health", "/ready", "/style.css", "/favicon.ico"}:
             continue
         asked = reply.status_code == 303 and reply.headers["location"].startswith("/sign-in?to=")
         assert asked or reply.status_code in {401, 404, 429}, path
