@@ -47,7 +47,7 @@ def answer(
     found = retrieve(asked, generation, settings, documents)
     clock.lap("retrieve")
     ranking = Ranking(asked, read_hits(asked, found, generation), generation)
-    hits = ranking.rerank(found)
+    hits = ranking.rerank(found, settings.rerank_weight)
     clock.lap("rerank")
     signals = read_signals(ranking)
     confidence = judge(signals)

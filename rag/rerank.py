@@ -21,7 +21,6 @@ _LOCAL = 10  # hits among whose sentences a token's local rarity is measured
 _SAME = 0.7  # cosine from which a sentence is said to hold a token
 _HIT_SHARE = 0.2  # of a hit's score, in the score of its sentences
 _ASKING = 0.2  # what a sentence that asks loses: it seldom answers
-_RANK_SHARE = 0.5  # of a passage's similarity, in its rank among the hits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,11 +123,11 @@ class Ranking:
         """The document of the hit at this place."""
         return self.generation.document(self.reading.hits[hit].passage.document)
 
-    def rerank(self, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits, those that were read by their passage's similarity too, best first."""
+    def rerank(self, hits: Sequence[Hit], weight: float) -> list[Hit]:
+        """The hits, to those that were read their passage's similarity added, best first."""
         whole = self.question.weights @ self._whole
         read = [
-            replace(hit, score=hit.score + _RANK_SHARE * float(whole[number]))
+            replace(hit, score=hit.score + weight * float(whole[number]))
             for number, hit in enumerate(self.reading.hits)
         ]
         return sorted(read, key=lambda hit: (-hit.score, hit.id)) + list(hits[len(read) :])

@@ -9,6 +9,9 @@ from rag.question import Question
 from rag.settings import Settings
 from rag.types import Hit
 
+_RANKS = 60  # the constant of reciprocal rank fusion
+_Parts = tuple[tuple[float, Mapping[int, float]], ...]  # share and scores of each kind
+
 
 def retrieve(
     question: Question,
@@ -20,7 +23,8 @@ def retrieve(
 
     A passage's score is the sum of its cosine and of two BM25 scores, of its own words and of its
     own with its neighbours', each divided by the best of the question: a convex combination, as in
-    Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023).
+    Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023). By ranks
+    it is reciprocal rank fusion of the three: Cormack, Clarke and Buettcher (SIGIR, 2009).
     """
     among = generation.passage_ids(documents) if documents else None
     vector, depth = question.encoding.vector, settings.candidates
@@ -34,7 +38,9 @@ def retrieve(
         cosines.update(zip(missing, map(float, rows), strict=True))
 
     share = settings.vector_weight
-    parts = ((share, cosines), ((1 - share) / 2, own), ((1 - share) / 2, near))
+    parts: _Parts = ((share, cosines), ((1 - share) / 2, own), ((1 - share) / 2, near))
+    if settings.fusion == "ranks":
+        parts = tuple((share, _reciprocal_ranks(scores)) for share, scores in parts)
     scores = _combine(cosines, parts)
     ranked = sorted(scores, key=lambda number: (-scores[number], number))
     return [
@@ -43,9 +49,12 @@ def retrieve(
     ]
 
 
-def _combine(
-    ids: Mapping[int, float], parts: Sequence[tuple[float, Mapping[int, float]]]
-) -> dict[int, float]:
+def _reciprocal_ranks(scores: Mapping[int, float]) -> dict[int, float]:
+    ranked = sorted(scores, key=lambda number: (-scores[number], number))
+    return {number: 1 / (_RANKS + rank) for rank, number in enumerate(ranked, start=1)}
+
+
+def _combine(ids: Mapping[int, float], parts: _Parts) -> dict[int, float]:
     """Sum each id's scores, divided by the best of their kind, with the share of each kind."""
     bests = [max(scores.values(), default=0.0) for _, scores in parts]
     return {

@@ -12,6 +12,7 @@ from rag.errors import SettingsError
 SETTINGS_FILE = "rag.toml"
 THRESHOLDS = {"eager": 0.4, "balanced": 0.65, "cautious": 0.85}
 ENGINES = ("onnx", "sentence-transformers")  # what runs the model
+FUSIONS = ("scores", "ranks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Settings:
     # The answer: a change here takes effect at once.
     candidates: int = 100  # passages taken from the vectors and from BM25 each
     vector_weight: float = 0.5  # the vectors' share of a hit's score, BM25 has the rest
+    fusion: str = "scores"  # what is weighed so: scores, or "ranks", their reciprocals
+    rerank_weight: float = 0.5  # what late interaction adds to a hit's score; 0: nothing
     max_quotes: int = 3
     threshold: float = THRESHOLDS["balanced"]  # confidence below which the answer is a refusal
 
@@ -39,8 +42,10 @@ class Settings:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise SettingsError(f"{name} = {value}: it must be between {least} and {most}")
-        if self.engine not in ENGINES:
-            raise SettingsError(f"engine = {self.engine!r}: it must be one of {', '.join(ENGINES)}")
+        for name, choices in (("engine", ENGINES), ("fusion", FUSIONS)):
+            value = getattr(self, name)
+            if value not in choices:
+                raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(choices)}")
 
     def shape(self) -> dict[str, Any]:
         """The settings that shape the index, by name."""
@@ -83,6 +88,7 @@ _RANGES = (
     ("exact_passages", 0, 1_000_000_000),
     ("candidates", 1, 1_000),
     ("vector_weight", 0, 1),
+    ("rerank_weight", 0, 10),
     ("max_quotes", 1, 20),
     ("threshold", 0, 1),
 )

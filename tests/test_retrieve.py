@@ -10,7 +10,9 @@ from rag.types import Hit
 from tests.encoders import WordEncoder
 
 
-def ask(question: str, generation: Generation, words: WordEncoder, **settings: float) -> list[Hit]:
+def ask(
+    question: str, generation: Generation, words: WordEncoder, **settings: float | str
+) -> list[Hit]:
     asked = read_question(question, words, generation)
     return retrieve(asked, generation, Settings(**settings))  # type: ignore[arg-type]
 
@@ -47,3 +49,20 @@ def test_a_question_without_a_known_word_still_has_nearest_passages(
     generation: Generation, words: WordEncoder, question: str
 ) -> None:
     assert len(ask(question, generation, words)) == len(generation)
+
+
+def test_fusion_by_ranks_is_by_hand(generation: Generation, words: WordEncoder) -> None:
+    hits = ask("honey bees", generation, words, fusion="ranks", vector_weight=0.5)
+    asked = read_question("honey bees", words, generation)
+    kinds = [
+        (0.5, {hit.id: hit.vector for hit in hits}),
+        (0.25, dict(generation.lexical.search(asked.words, 100))),
+        (0.25, dict(generation.lexical.search(asked.words, 100, "near"))),
+    ]
+    for hit in hits:
+        wanted = 0.0
+        for share, scores in kinds:
+            ranked = sorted(scores, key=lambda number: (-scores[number], number))
+            if hit.id in scores:
+                wanted += share * 61 / (61 + ranked.index(hit.id))
+        assert hit.score == pytest.approx(wanted)

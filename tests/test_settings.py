@@ -43,6 +43,7 @@ def test_the_threshold_has_named_positions(tmp_path: Path) -> None:
         ("max_quotes = 0", "must be between 1 and 20"),
         ("threshold = 'bold'", "is not of type float, nor one of eager, balanced, cautious"),
         ("threshold = ['eager']", "is not of type float"),
+        ("fusion = 'votes'", "must be one of scores, ranks"),
         ("threshold = nan", "must be between 0 and 1"),
         ("= 3", "is not valid TOML"),
         ("max_quotes = '\udcff'", "is not valid TOML"),
