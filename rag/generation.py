@@ -15,7 +15,7 @@ import errno
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,12 +27,13 @@ from rag.duplicates import group_alike
 from rag.encoder import Encoder
 from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
 from rag.lexical import Lexical, write_lexical
-from rag.manifest import FORMAT, MANIFEST, Entry, Manifest, sync, sync_files
+from rag.manifest import FORMAT, MANIFEST, Manifest, damaged, sync, sync_files
 from rag.settings import Settings
-from rag.store import Store, StoreWriter, open_unfinished
-from rag.types import Document, Skipped
+from rag.store import DATABASE, Store, StoreWriter, Tokens, open_unfinished, seal
+from rag.types import Document, Passage, Skipped
 from rag.vectors import VECTOR_FILE, Vectors, map_rows, write_graph
 
+_CHECKED = 4 << 20  # bytes: files up to this are read and compared whenever an index is opened
 _ORIGIN = "origin.json"  # of what a rebuild makes: only a rebuild of the same may go on from it
 
 
@@ -42,12 +43,15 @@ class Generation(Store):
     def __init__(self, folder: Path) -> None:
         """Raise BadIndex when the folder does not hold a whole generation of this format."""
         self.manifest = Manifest.read(folder)
-        self.manifest.check_sizes(folder)
+        self.manifest.check_contents(folder, largest=_CHECKED)
+        self._entries = {entry.name: entry for entry in self.manifest.documents}
         self.settings = Settings.from_dict(self.manifest.settings, str(folder / MANIFEST))
         passages, dimensions = self.manifest.passages, self.manifest.dimensions
         super().__init__(folder, passages, self.manifest.tokens, dimensions)
         self.vectors = Vectors.read(folder, passages, dimensions)
         self.lexical = Lexical(folder / "lexical")
+        if len(self.lexical) != passages:
+            raise damaged(folder / "lexical")
 
     def __len__(self) -> int:
         return self.manifest.passages
@@ -60,6 +64,45 @@ class Generation(Store):
                 f"{self.manifest.model_digest[:12]}, these are {encoder.name} with "
                 f"{encoder.digest[:12]}: run rag index"
             )
+
+    def passages(self, ids: Sequence[int]) -> list[Passage]:
+        """As ``Store``; raise IndexDamaged where one does not lie in its document."""
+        with self._intact():
+            found = super().passages(ids)
+            for passage in found:
+                self._check_spans(passage)
+        return found
+
+    def _check_spans(self, passage: Passage) -> None:
+        """Raise ValueError unless the sentences lie in order within the document."""
+        ends = [place for span in passage.sentences for place in (span.start, span.end)]
+        if ends != sorted(ends) or ends[0] < 0:
+            raise ValueError
+        if ends[-1] > self._entries[passage.document].characters:
+            raise ValueError
+
+    def tokens(self, ids: Sequence[int]) -> Tokens:
+        with self._intact():
+            found = super().tokens(ids)
+            bounds = found.bounds.tolist()
+            if bounds != sorted(bounds) or bounds[0] != 0 or bounds[-1] != len(found.vectors):
+                raise ValueError
+        return found
+
+    def _document(self, name: str, row: Sequence[Any]) -> Document:
+        """Never another text than the one that was stored: it is what quotes are slices of."""
+        with self._intact():
+            if seal(name, row) != self._entries[name].seal:
+                raise ValueError
+            return super()._document(name, row)
+
+    @contextmanager
+    def _intact(self) -> Iterator[None]:
+        """What cannot be in a store that we wrote is damage."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError):
+            raise damaged(self.folder / DATABASE) from None
 
     @property
     def names(self) -> list[str]:
@@ -89,7 +132,7 @@ class GenerationWriter(StoreWriter):
         self.checkpoint()
         write_lexical(self._folder / "lexical", self._searchable())
         recall = self._write_graph()
-        entries = tuple(Entry(*row) for row in self._db.execute(_ENTRIES))
+        entries = tuple(self._entries())
         self.close()
         (self._folder / _ORIGIN).unlink()
         manifest = Manifest(
@@ -134,12 +177,6 @@ class GenerationWriter(StoreWriter):
                 sentences = json.loads(spans)
                 words = text[sentences[0][0] : sentences[-1][1]]
                 yield name, f"{document.context(heading)}\n{words}"
-
-
-_ENTRIES = """
-SELECT d.name, d.digest, count(p.id) FROM documents d LEFT JOIN passages p ON p.document = d.id
-GROUP BY d.id ORDER BY d.name
-"""
 
 
 def current_folder(index: Path) -> Path:

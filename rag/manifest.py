@@ -12,7 +12,7 @@ from typing import Any, Self
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.types import Skipped
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 
 
@@ -23,6 +23,8 @@ class Entry:
     name: str
     digest: str
     passages: int
+    characters: int  # of its text
+    seal: str  # SHA-256 of all that is stored of it beside its passages
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,14 @@ class Manifest:
             if path.stat().st_size != size:
                 raise damaged(path)
 
-    def check_contents(self, folder: Path) -> None:
-        """Raise IndexDamaged for a file that is not byte for byte what was written."""
+    def check_contents(self, folder: Path, largest: int | None = None) -> None:
+        """Raise IndexDamaged for a file that is not byte for byte what was written.
+
+        Of files over ``largest`` bytes only the size is checked.
+        """
         self.check_sizes(folder)
-        for name, (_, digest) in self.files.items():
-            if _digest(folder / name) != digest:
+        for name, (size, digest) in self.files.items():
+            if (largest is None or size <= largest) and _digest(folder / name) != digest:
                 raise damaged(folder / name)
 
 

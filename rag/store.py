@@ -9,10 +9,11 @@ Documents stream through: nothing of them is kept in memory while they are writt
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
@@ -26,7 +27,7 @@ from rag import codes
 from rag.duplicates import sign
 from rag.encoder import Encoding
 from rag.errors import IndexDamaged
-from rag.manifest import damaged, sync
+from rag.manifest import Entry, damaged, sync
 from rag.types import Document, Passage, Sentence
 from rag.vectors import VECTOR_FILE, map_rows
 
@@ -53,6 +54,7 @@ CREATE TABLE passages (
 CREATE INDEX passages_by_document ON passages (document);
 """
 _DOCUMENT = "text, title, digest, layout, body, date, source, pages"
+_STORED = ", ".join(f"d.{column}" for column in _DOCUMENT.split(", "))
 
 
 class Tokens(NamedTuple):
@@ -154,7 +156,10 @@ class Store:
         rows = self._all(f"SELECT {_DOCUMENT} FROM documents WHERE name = ?", name)  # noqa: S608
         if not rows:
             raise KeyError(name)
-        text, title, digest, layout, body, date, source, pages = rows[0]
+        return self._document(name, rows[0])
+
+    def _document(self, name: str, row: Sequence[Any]) -> Document:
+        text, title, digest, layout, body, date, source, pages = row
         places = tuple(json.loads(pages))
         return Document(name, text, title, digest, layout, body, date, source, places)
 
@@ -231,6 +236,16 @@ class StoreWriter:
             sync(Path(file.name))
         self._db.commit()
 
+    def _entries(self) -> Iterator[Entry]:
+        """Every document as the manifest lists it, by name."""
+        rows = self._db.execute(
+            f"SELECT count(p.id), d.name, {_STORED} FROM documents d "  # noqa: S608
+            "LEFT JOIN passages p ON p.document = d.id GROUP BY d.id ORDER BY d.name"
+        )
+        for passages, name, *row in rows:
+            text, _, digest, *_ = row
+            yield Entry(name, digest, passages, len(text), seal(name, row))
+
     def _append(
         self,
         document: int,
@@ -247,6 +262,11 @@ class StoreWriter:
             self.tokens += count
         self._vector_file.write(vectors.tobytes())
         self._token_file.write(tokens.tobytes())
+
+
+def seal(name: str, row: Sequence[Any]) -> str:
+    """The SHA-256 of a document as it is stored, hex."""
+    return hashlib.sha256(json.dumps([name, *row]).encode()).hexdigest()
 
 
 def open_unfinished(folder: Path, dimensions: int) -> Store | None:

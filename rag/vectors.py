@@ -15,9 +15,11 @@ from rag.errors import IndexDamaged
 VECTOR_FILE = "vectors.f32"  # the rows one after the other, in this machine's byte order
 GRAPH_FILE = "vectors.hnsw"
 
+_KIND = b"IHNs"  # how faiss begins the file of an IndexHNSWSQ
 _LINKS = 32  # of a passage in the graph: M of Malkov and Yashunin, "HNSW" (2016)
 _BUILD_DEPTH = 200  # efConstruction
 _SEARCH_DEPTH = 256  # efSearch; more than the passages asked for
+_MOST_COSINE = 1.01  # and what rounding adds
 _SAMPLE = 200  # passages by which recall is measured
 _RECALL_AT = 100
 _BLOCK = 10_000  # rows in memory at a time
@@ -42,11 +44,7 @@ class Vectors:
         faiss.omp_set_num_threads(1)  # a question is one thread's work; many are asked at once
         rows = map_rows(folder / VECTOR_FILE, np.float32, (count, dimensions))
         path = folder / GRAPH_FILE
-        try:
-            graph = faiss.read_index(str(path)) if path.exists() else None
-        except RuntimeError:
-            raise IndexDamaged(f"{path} is damaged: run rag index --full") from None
-        return cls(rows, graph)
+        return cls(rows, _read_graph(path, rows.shape) if path.exists() else None)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -62,7 +60,18 @@ class Vectors:
     def search(
         self, vector: NDArray[np.float32], k: int, among: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
-        """Return up to ``k`` (id, cosine), best first, of all passages or of those ``among``."""
+        """Return up to ``k`` (id, cosine), best first, of all passages or of those ``among``.
+
+        Raises IndexDamaged for what can be no cosine.
+        """
+        found = self._search(vector, k, among)
+        if any(abs(score) > _MOST_COSINE for _, score in found):
+            raise IndexDamaged("the vectors of the index are damaged: run rag index --full")
+        return found
+
+    def _search(
+        self, vector: NDArray[np.float32], k: int, among: Sequence[int] | None
+    ) -> list[tuple[int, float]]:
         if among is not None:
             ids = np.asarray(among, np.int64)
             return [(int(ids[i]), score) for i, score in _nearest(self._rows[ids], vector, k)]
@@ -104,6 +113,23 @@ def _recall(rows: NDArray[np.float32], graph: Any) -> float:
     return sum(shares) / len(shares)
 
 
+def _read_graph(path: Path, shape: tuple[int, ...]) -> Any:
+    """Raise IndexDamaged for a graph over other rows, and for an index of another kind.
+
+    Some kinds name further files to be opened; so what kind it is, is looked at first.
+    """
+    faiss: Any = importlib.import_module("faiss")
+    try:
+        with path.open("rb") as file:
+            kind = file.read(len(_KIND))
+        graph = faiss.read_index(str(path)) if kind == _KIND else None
+    except (OSError, RuntimeError, MemoryError):
+        graph = None
+    if graph is None or (graph.ntotal, graph.d) != shape:
+        raise IndexDamaged(f"{path} is damaged: run rag index --full")
+    return graph
+
+
 def _nearest(
     rows: NDArray[np.float32], vector: NDArray[np.float32], k: int
 ) -> list[tuple[int, float]]:
@@ -114,7 +140,8 @@ def _nearest(
     scores, ids = faiss.knn(
         vector[None, :], rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT
     )
-    return list(zip(ids[0].tolist(), scores[0].tolist(), strict=True))
+    pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
+    return [(i, score) for i, score in pairs if i >= 0]  # rows that are no numbers have none
 
 
 def map_rows(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
