@@ -11,7 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.crashes import kill_rebuilds
+from tests.crashes import Kills, kill_rebuilds
+
+_ROUNDS = 20  # of one index
 
 
 def main() -> None:
@@ -19,8 +21,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        kills = kill_rebuilds(Path(folder), options.rounds, options.seed)
+    for number, first in enumerate(range(0, options.rounds, _ROUNDS)):
+        with tempfile.TemporaryDirectory() as folder:
+            rounds = min(_ROUNDS, options.rounds - first)
+            _tell(kill_rebuilds(Path(folder), rounds, options.seed + number))
+
+
+def _tell(kills: Kills) -> None:
     Console().print(
         f"{kills.rounds} rebuilds killed, {kills.finished} of them done before; "
         f"{kills.questions:,} questions asked; {len(kills.errors)} errors"
