@@ -262,6 +262,27 @@ def add(
     print(f"{name} {done} {auth_file}.")
 
 
+@app.command(epilog="Example: rag verify conversation.json")
+def verify(
+    file: Annotated[Path, typer.Argument(help="A conversation that the chat saved as JSON.")],
+    index: _Index = Path("index"),
+) -> None:
+    """Say which quotes of a saved conversation still stand, moved, or are gone.
+
+    Exit 1 when one is gone.
+    """
+    from rag.generation import open_generation
+    from rag.verify import read_conversation, verdict_line
+    from rag.verify import verify as verify_quote
+
+    generation = open_generation(index)
+    verdicts = [verify_quote(quote, generation) for quote in read_conversation(file)]
+    for verdict in verdicts:
+        print(verdict_line(verdict, generation))
+    if any(verdict.state == "gone" for verdict in verdicts):
+        raise typer.Exit(1)
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     question: str

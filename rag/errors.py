@@ -11,7 +11,8 @@ RagError
 ├── QuestionError    an empty question, or one too long
 ├── AccountError     an account that cannot be made, or a file of them that cannot be used
 ├── SettingsError    an unknown setting, or a value out of range
-└── EvalError        a question set that cannot be used as it is
+├── EvalError        a question set that cannot be used as it is
+└── ConversationError  a file that is no saved conversation
 """
 
 
@@ -60,4 +61,8 @@ class SettingsError(RagError):
 
 
 class EvalError(RagError):
+    pass
+
+
+class ConversationError(RagError):
     pass

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rag.build import build_index
 from rag.encoder import Encoding, SentenceEncoder
 from rag.errors import IndexMissing, ModelError, RagError
-from rag.generation import open_generation
+from rag.generation import Generation, open_generation
 from rag.settings import Settings
 from rag.types import Answer, Document, Quote
 from rag.web import serve
@@ -147,6 +147,16 @@ def _answer(quotes: Sequence[Quote], question: str = "why?") -> Answer:
     return Answer(question, tuple(quotes), 0.93, {}, (), {"all": 0.05})
 
 
+class _Nowhere(Generation):
+    """A generation that is only named."""
+
+    def __init__(self) -> None:
+        self.folder = Path("000001")
+
+
+_NOWHERE = _Nowhere()
+
+
 @pytest.fixture
 def library(index: Path, words: WordEncoder) -> Library:
     library = Library(index, Settings(), words)
@@ -170,7 +180,7 @@ def test_an_answer_shows_quotes_with_markers_and_sources(library: Library) -> No
     html = show_answer(answer, generation)
     shown = _Texts(html)
     assert shown.texts["words"][0] == "The Danube is 2,850 kilometres long."
-    assert shown.texts["marker"][0] == "[1]"
+    assert shown.texts["marker opens"][0] == "[1]"
     assert "Rivers" in shown.texts["sources"][0]
     assert "rivers.md, line 8, 1 May 2020" in shown.texts["sources"][0]
     assert f"Confidence {answer.confidence * 100:.0f} %" in shown.texts["figures"][0]
@@ -215,8 +225,11 @@ def test_a_link_names_its_document_whatever_the_name(name: str, words: WordEncod
         def document(self, wanted: str) -> Document:
             return {document.name: document}[wanted]
 
+        def passage_ids(self, _names: Sequence[str]) -> list[int]:
+            return []
+
     document = Document(name, "Bees dance.", "Bees", "f" * 64)
-    html = show_answer(_answer([Quote(document, 0, 4, 1.0)]), None)  # type: ignore[arg-type]
+    html = show_answer(_answer([Quote(document, 0, 4, 1.0)]), _NOWHERE)
     links = _Texts(html).links
     assert len(links) == 2
     client = _client(Shelf(Path(), Settings(), words))
@@ -230,7 +243,7 @@ def test_all_quotes_of_a_document_are_marked_where_any_is_opened() -> None:
     document = Document("a.txt", "One. Two. Three.", "a", "0" * 64)
     other = Document("b.txt", "Four.", "b", "1" * 64)
     quotes = [Quote(document, 5, 9, 2.0), Quote(other, 0, 5, 1.5), Quote(document, 0, 4, 1.0)]
-    links = _Texts(show_answer(_answer(quotes), None)).links  # type: ignore[arg-type]
+    links = _Texts(show_answer(_answer(quotes), _NOWHERE)).links
     assert links[:3] == [
         "/documents/a.txt?quote=5-9&quote=0-4&digest=0000000000000000#quote",
         "/documents/b.txt?quote=0-5&digest=1111111111111111#quote",
@@ -241,7 +254,7 @@ def test_all_quotes_of_a_document_are_marked_where_any_is_opened() -> None:
 def test_everything_of_an_answer_is_escaped() -> None:
     document = Document(HOSTILE, HOSTILE, HOSTILE, "0" * 64, date=HOSTILE)
     quote = Quote(document, 0, len(HOSTILE), 1.0, also_in=(Quote(document, 0, 8, 1.0),))
-    html = show_answer(_answer([quote], HOSTILE), None)  # type: ignore[arg-type]
+    html = show_answer(_answer([quote], HOSTILE), _NOWHERE)
     shown = _Texts(html)
     assert not {"script", "img", "b", "i"} & set(shown.tags)
     assert shown.texts["words"] == [HOSTILE]
@@ -299,6 +312,21 @@ def test_a_document_that_changed_is_shown_unmarked_and_says_so(
     assert "<mark" not in page.text
     assert "changed since it was quoted" in page.text
     assert _text(page.text, "text") == "The Danube is long.\n"
+
+
+def test_a_mark_names_its_place_and_heading(client: TestClient) -> None:
+    text = client.get("/documents/rivers.md").text
+    start = _text(text, "text").index("The Danube rises")
+    page = client.get(f"/documents/rivers.md?quote={start}-{start + 10}")
+    assert 'data-place="line 12 · Sources"' in page.text
+
+
+def test_a_preview_shows_the_quote_in_its_passage(library: Library) -> None:
+    html = show_answer(*library.answer("How long is the Danube?"))
+    shown = _Texts(html)
+    (preview,) = shown.texts["passage"]
+    assert shown.texts["words"][0] in preview
+    assert "It flows through ten countries." in preview
 
 
 def test_health_tells_what_is_loaded(client: TestClient, library: Library, index: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -14,7 +18,9 @@ from markupsafe import Markup, escape
 
 from rag.generation import Generation
 from rag.render import NEAREST, place
-from rag.types import Answer, Document, Hit, Quote
+from rag.sentences import read_heading
+from rag.transcript import turn_markdown, turn_object
+from rag.types import Answer, Document, Hit, Passage, Quote
 
 Span = tuple[int, int]  # characters of a document, end exclusive
 
@@ -87,10 +93,50 @@ def quote_url(quote: Quote, quotes: Sequence[Quote] = ()) -> str:
     return document_url(quote.document, [here, *others])
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A quote in its passage: what stands before it and after it, under which heading."""
+
+    before: str
+    after: str
+    heading: str
+
+
 def show_answer(answer: Answer, generation: Generation) -> str:
     """One turn of the chat: the question, its quotes and their sources, or a refusal."""
-    nearest = [_excerpt(hit, generation) for hit in answer.hits[:NEAREST]]
-    return _render("turn.html", question=answer.question, answer=answer, nearest=nearest)
+    return _render(
+        "turn.html",
+        question=answer.question,
+        answer=answer,
+        turn=secrets.token_hex(4),  # tells the turns of a page apart
+        previews=[_preview(quote, answer.hits) for quote in answer.quotes],
+        nearest=[_excerpt(hit, generation) for hit in answer.hits[:NEAREST]],
+        sureness=say_how_sure(answer),
+        exported=json.dumps(turn_object(answer, generation), ensure_ascii=False),
+        markdown=turn_markdown(answer),
+    )
+
+
+def say_how_sure(answer: Answer) -> str:
+    """One line: why to believe the answer, how sure it is, and the time it took."""
+    documents = {
+        place.document.name for quote in answer.quotes for place in (quote, *quote.also_in)
+    }
+    count = f"From {len(documents)} document{'s' if len(documents) != 1 else ''} · "
+    why = count if answer.answered else ""
+    return f"{why}Confidence {answer.confidence * 100:.0f} % · {answer.seconds:.2f} s"
+
+
+def _preview(quote: Quote, hits: Sequence[Hit]) -> Preview:
+    """The hit in which a quote begins; its words alone where none of the hits is that."""
+    text = quote.document.text
+    for hit in hits:
+        passage = hit.passage
+        if passage.document == quote.document.name and passage.start <= quote.start < passage.end:
+            before, after = text[passage.start : quote.start], text[quote.end : passage.end]
+            heading = _heading_in(passage, quote.document, quote.start)
+            return Preview(before.lstrip(), after.rstrip(), heading)
+    return Preview("", "", "")
 
 
 def _excerpt(hit: Hit, generation: Generation) -> Quote:
@@ -120,16 +166,22 @@ def show_problem_welcome(problem: str) -> str:
     return _render("welcome.html", problem=problem)
 
 
-def show_document(document: Document, spans: Sequence[Span], *, changed: bool) -> str:
+def show_document(
+    document: Document, spans: Sequence[Span], *, changed: bool, headings: Sequence[str] = ()
+) -> str:
     """A document's whole text with the spans marked; they must not overlap.
 
-    With ``changed`` the reader is told that the document is not the one that was quoted.
+    ``headings`` are those in force at each span. With ``changed`` the reader is told that the
+    document is not the one that was quoted.
     """
+    places = [place(document, start) for start, _ in spans]
+    for number, heading in enumerate(headings):
+        places[number] += f" · {heading}" if heading else ""
     return _render(
         "document.html",
         document=document,
-        text=_marked(document, spans),
-        spans=spans,
+        text=_marked(document, spans, places),
+        places=sorted((spans[number][0], number, where) for number, where in enumerate(places)),
         changed=changed,
     )
 
@@ -139,17 +191,34 @@ def show_sign_in(name: str, to: str, problem: str) -> str:
     return _render("signin.html", name=name, to=to, problem=problem)
 
 
+def heading_at(generation: Generation, document: Document, offset: int) -> str:
+    """The heading under which a character stands; "" where there is none."""
+    ids = generation.passage_ids([document.name])
+    after = bisect_right(ids, offset, key=lambda number: generation.passage(number).start)
+    return _heading_in(generation.passage(ids[after - 1]), document, offset) if after else ""
+
+
+def _heading_in(passage: Passage, document: Document, offset: int) -> str:
+    """The last heading of a passage before a character, else those in force where it starts."""
+    for sentence in reversed(passage.sentences):
+        if sentence.heading and sentence.start <= offset:
+            heading = read_heading(document.text[sentence.start : sentence.end])
+            if heading:
+                return heading[1]
+    return passage.heading
+
+
 def show_problem(title: str, message: str) -> str:
     """A page that says why a document cannot be shown."""
     return _render("problem.html", title=title, message=message)
 
 
-def _marked(document: Document, spans: Sequence[Span]) -> Markup:
+def _marked(document: Document, spans: Sequence[Span], places: Sequence[str]) -> Markup:
     done = document.body if all(start >= document.body for start, _ in spans) else 0
     parts = [Markup('<span class="front">{}</span>').format(exact(document.text[:done]))]
     for number, (start, end) in sorted(enumerate(spans), key=lambda item: item[1]):
-        mark = Markup('<mark id="{}">{}</mark>').format(
-            mark_id(number), _with_pages(document, start, end)
+        mark = Markup('<mark id="{}" data-place="{}">{}</mark>').format(
+            mark_id(number), plain(places[number]), _with_pages(document, start, end)
         )
         parts += [_with_pages(document, done, start), mark]
         done = end

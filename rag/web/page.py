@@ -26,7 +26,10 @@ EXAMPLES = {
     "pledges.md": "What will the $148 million pay for?",
 }
 
-_MASTHEAD = "<h1>Chapter <span>&amp;</span> Verse</h1>"
+_MASTHEAD = """<h1>Chapter <span>&amp;</span> Verse</h1>
+<p class="tools"><button type="button" data-export="markdown">Save as Markdown</button>
+<button type="button" data-export="json">Save as JSON</button>
+<button type="button" id="forget">New conversation</button></p>"""
 
 # A click on an example asks it, through the same listener as the box.
 _CLICK = """
@@ -57,8 +60,15 @@ question => {
 
 # The finished turn joins the conversation; a question that failed goes back into an empty box.
 _APPEND = """
-(thread, turn, box, failed) => [thread + turn, "", box || failed, ""]
+(thread, turn, box, failed) => {
+  try {
+    sessionStorage.setItem("thread", thread + turn);
+  } catch { /* the browser keeps nothing: only a reload will miss it */ }
+  return [thread + turn, "", box || failed, ""];
+}
 """
+
+_RESTORE = "() => [sessionStorage.getItem('thread') ?? '']"
 
 
 def make_page(library: Library) -> gr.Blocks:
@@ -87,6 +97,7 @@ def make_page(library: Library) -> gr.Blocks:
         )
         parts = [thread, turn, box, failed]
         asked.then(None, parts, parts, js=_APPEND)
+        page.load(None, None, thread, js=_RESTORE)
         page.load(
             lambda: greet(library),
             None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from fastapi.responses import FileResponse, HTMLResponse
 from rag.errors import RagError
 from rag.types import Document
 from rag.web.library import Library
-from rag.web.markup import Span, is_version, show_document, show_problem
+from rag.web.markup import Span, heading_at, is_version, show_document, show_problem
 
 _SPAN = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
-_STYLE = Path(__file__).parent / "style.css"
+_SERVED = ("style.css", "chat.js")
 _HEADERS = {
     # A document's page needs nothing but the style sheet: no script could run in it.
     "Content-Security-Policy": (
@@ -42,16 +43,19 @@ def make_router(library: Library) -> APIRouter:
         """Whether the model is loaded, and the generation in use."""
         return {"model": library.has_model, "index": _generation_name(library)}
 
-    @router.get("/style.css")
-    def style() -> FileResponse:
-        return FileResponse(_STYLE, headers={"Cache-Control": "no-cache"})
-
+    for name in _SERVED:
+        router.get(f"/{name}")(partial(_serve_file, name))
     return router
+
+
+def _serve_file(name: str) -> FileResponse:
+    return FileResponse(Path(__file__).parent / name, headers={"Cache-Control": "no-cache"})
 
 
 def _document_page(library: Library, name: str, request: Request) -> HTMLResponse:
     try:
-        document = library.current().document(name)  # a name in the index, never a path
+        generation = library.current()
+        document = generation.document(name)  # a name in the index, never a path
     except KeyError:
         return _problem(404, "No such document", f"No document called {name} is in the index.")
     except RagError as error:
@@ -63,7 +67,8 @@ def _document_page(library: Library, name: str, request: Request) -> HTMLRespons
         spans = _read_spans(request.query_params.getlist("quote"), document)
     except ValueError as error:
         return _problem(400, "No such place", f"{error} in {name}.")
-    return _page(200, show_document(document, spans, changed=False))
+    headings = [heading_at(generation, document, start) for start, _ in spans]
+    return _page(200, show_document(document, spans, changed=False, headings=headings))
 
 
 def _read_spans(values: list[str], document: Document) -> list[Span]:

@@ -26,6 +26,8 @@ from rag.web.watch import make_router as make_watch_router
 Names = Sequence[str]  # of hosts
 
 _SHUTDOWN = 2  # seconds that questions in flight are given
+_HEAD = """<link rel="stylesheet" href="/style.css">
+<script type="module" src="/chat.js"></script>"""
 _FAVICON = Path(__file__).parent / "favicon.svg"
 
 
@@ -86,7 +88,7 @@ def make_app(
         make_page(library),
         path="/",
         theme=_theme(),
-        head='<link rel="stylesheet" href="/style.css">',
+        head=_HEAD,
         favicon_path=str(_FAVICON),
         footer_links=[],
         run_history=False,

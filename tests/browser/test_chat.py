@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 from rag.build import build_index
 from rag.encoder import SentenceEncoder
+from rag.generation import open_generation
 from rag.settings import Settings
 from tests.browser.conftest import ENDLESS, HOSTILE, LIGHTHOUSE, TELESCOPE, TWICE, Server
 from tests.conftest import ROOT
@@ -29,11 +32,28 @@ def ask(page: Page, question: str) -> Locator:
     return turn
 
 
-def follow(page: Page, link: Locator) -> Page:
+def open_alone(page: Page, link: Locator) -> Page:
     with page.context.expect_page() as opened:
         link.click()
     opened.value.wait_for_load_state()
     return opened.value
+
+
+def open_beside(page: Page, link: Locator) -> FrameLocator:
+    """Click a link and return the document that the reading pane then shows."""
+    link.click()
+    return beside(page, link)
+
+
+def beside(page: Page, link: Locator) -> FrameLocator:
+    """The document in the reading pane, once it is the one that the link names."""
+    expect(page.locator("#pane .own")).to_have_attribute("href", url_of(link))
+    expect(page.locator("#pane[aria-busy=false]")).to_be_visible()
+    return page.frame_locator("#pane iframe")
+
+
+def url_of(link: Locator) -> str:
+    return str(link.evaluate("link => link.href"))
 
 
 def width_beyond(page: Page) -> int:
@@ -62,25 +82,31 @@ def test_every_marker_opens_exactly_its_quote(page: Page, question: str) -> None
         assert words.first.text_content() == QUOTED[question]
     for number in range(markers.count()):
         assert markers.nth(number).text_content() == f"[{number + 1}]"
-        document = follow(page, markers.nth(number))
+        document = open_beside(page, markers.nth(number))
         mark = document.locator("#quote")
         assert mark.text_content() == words.nth(number).text_content()
         expect(mark).to_be_in_viewport()
+        expect(mark).to_be_focused()
+        assert mark.get_attribute("data-place") == page.locator("#pane .place").text_content()
 
 
 def test_sources_and_other_places_open_the_same_words(page: Page) -> None:
     turn = ask(page, "When does the ferry to Ostergat leave?")
     links = turn.locator(".sources a")
-    opened = [follow(page, links.nth(number)) for number in range(2)]
-    assert {document.locator("h1").text_content() for document in opened} == {"ferry", "ferry 100%"}
-    assert [document.locator("#quote").text_content() for document in opened] == [TWICE, TWICE]
+    titles = set()
+    for number in range(2):
+        document = open_beside(page, links.nth(number))
+        titles.add(document.locator("h1").text_content())
+        assert document.locator("#quote").text_content() == TWICE
+    assert titles == {"ferry", "ferry 100%"}
     expect(turn.locator(".also")).to_contain_text("also in")
 
 
 def test_a_page_of_a_pdf_is_named(page: Page) -> None:
     turn = ask(page, "When did the telescope of Brandvik see first light?")
     expect(turn.locator(".sources")).to_contain_text("observatory.pdf, page 3")
-    document = follow(page, turn.locator(".marker").first)
+    document = open_beside(page, turn.locator(".marker").first)
+    expect(page.locator("#pane .place")).to_have_text("page 3")
     assert document.locator(".page").count() == 4
     above = document.locator("#page-3").bounding_box()
     mark = document.locator("#quote").bounding_box()
@@ -91,14 +117,16 @@ def test_a_page_of_a_pdf_is_named(page: Page) -> None:
 
 def test_hostile_text_is_shown_as_text_and_runs_nothing(page: Page) -> None:
     turn = ask(page, "When did the zeppelin hangar of Friedrichsdorf burn?")
-    document = follow(page, turn.locator(".marker").first)
-    for shown, words in (
-        (page, turn.locator(".words").first),
-        (document, document.locator("#quote")),
-    ):
+    document = open_beside(page, turn.locator(".marker").first)
+    shown = (
+        turn.locator(".words").first,
+        turn.locator(".preview mark"),
+        document.locator("#quote"),
+    )
+    for words in shown:
         assert words.text_content() == HOSTILE
         assert words.locator("xpath=.//*[not(self::span)]").count() == 0
-        assert shown.evaluate("window.attacked") is None
+        assert words.evaluate("words => words.ownerDocument.defaultView.attacked") is None
     assert document.locator("h1").text_content() == "<img src=x onerror=alert(1)>"
 
 
@@ -122,8 +150,12 @@ def test_a_refusal_leads_to_the_nearest_passages(page: Page) -> None:
     expect(turn).to_contain_text("The documents do not answer this.")
     links, excerpts = turn.locator(".nearest a"), turn.locator(".excerpt")
     assert links.count() == excerpts.count() == 3
-    document = follow(page, links.first)
+    expect(page.locator("#pane")).to_be_hidden()
+    document = open_beside(page, links.first)
     assert document.locator("#quote").text_content() == excerpts.first.text_content()
+    page.get_by_role("button", name="Next quote").click()
+    document = beside(page, links.nth(1))
+    assert document.locator("#quote").text_content() == excerpts.nth(1).text_content()
 
 
 def test_the_conversation_stays_in_order(page: Page) -> None:
@@ -165,16 +197,109 @@ def test_an_example_is_asked_by_a_click(page: Page) -> None:
     assert turn.locator("blockquote").count() > 0
 
 
-def test_the_keyboard_reaches_every_citation(page: Page) -> None:
+def test_the_first_quote_of_an_answer_is_opened_beside_it_without_taking_the_focus(
+    page: Page,
+) -> None:
     turn = ask(page, "When does the second phase run?")
+    document = beside(page, turn.locator(".marker").first)
+    expect(document.locator("#quote")).to_be_in_viewport()
+    expect(page.get_by_role("textbox", name="Your question")).to_be_focused()
+
+
+def test_a_document_opens_on_a_page_of_its_own_too(page: Page) -> None:
+    turn = ask(page, "When does the second phase run?")
+    beside(page, turn.locator(".marker").first)
+    document = open_alone(page, page.get_by_role("link", name="Open alone"))
+    mark = document.locator("#quote")
+    assert mark.text_content() == turn.locator(".words").first.text_content()
+    expect(mark).to_be_in_viewport()
+
+
+def test_a_pane_that_was_closed_stays_closed_until_a_click(page: Page) -> None:
+    marker = ask(page, "When does the second phase run?").locator(".marker").first
+    beside(page, marker)
+    page.get_by_role("button", name="Close the source").click()
+    marker = ask(page, "When does the second phase run?").locator(".marker").first
+    expect(page.locator("#pane")).to_be_hidden()
+    open_beside(page, marker)
+
+
+def test_the_keyboard_opens_a_citation_and_comes_back(page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 800})
+    marker = ask(page, "When does the second phase run?").locator(".marker").first
     page.get_by_role("textbox").focus()
     for _ in range(10):
         page.keyboard.press("Shift+Tab")
-        if turn.locator(".marker").first.evaluate("e => e === document.activeElement"):
+        if marker.evaluate("e => e === document.activeElement"):
             break
-    with page.context.expect_page() as opened:
-        page.keyboard.press("Enter")
-    expect(opened.value.locator("#quote")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    mark = beside(page, marker).locator("#quote")
+    expect(mark).to_be_in_viewport()
+    expect(mark).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#pane")).to_be_hidden()
+    expect(marker).to_be_focused()
+
+
+@pytest.mark.parametrize("way", ["hover", "focus"])
+def test_a_marker_shows_its_quote_in_its_passage(page: Page, way: str) -> None:
+    page.set_viewport_size({"width": 800, "height": 800})
+    turn = ask(page, "How many American soldiers are deployed in Iraq?")
+    marker, preview = turn.locator(".marker").first, turn.locator(".preview").first
+    expect(preview).to_be_hidden()
+    getattr(marker, way)()
+    expect(preview).to_be_visible()
+    expect(preview.locator("mark")).to_have_text(turn.locator(".words").first.text_content() or "")
+    expect(preview).to_contain_text("leaves open what will become of the American soldiers")
+    expect(preview.locator(".from")).to_contain_text("line 9 · American soldiers")
+    page.keyboard.press("Escape")
+    expect(preview).to_be_hidden()
+
+
+def test_a_reload_keeps_the_thread_until_a_new_one_is_begun(page: Page) -> None:
+    asked = ["When does the second phase run?", "How do I bake an apple pie?"]
+    for question in asked:
+        ask(page, question)
+    page.reload()
+    turns = page.locator("#thread .turn")
+    expect(turns.locator("h2")).to_have_text(asked)
+    marker = turns.first.locator(".marker").first
+    words = turns.first.locator(".words").first.text_content()
+    assert open_beside(page, marker).locator("#quote").text_content() == words
+    ask(page, "How many American soldiers are deployed in Iraq?")
+    expect(turns).to_have_count(3)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator(".example").first).to_be_visible()
+    expect(turns).to_have_count(0)
+
+
+def test_an_answer_is_copied_and_a_conversation_saved_with_its_citations(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    turn = ask(page, "How many cats did the lighthouse keeper of Quillhaven keep?")
+    ask(page, "How do I bake an apple pie?")
+    turn.get_by_role("button", name="Copy").click()
+    expect(turn.locator(".copy")).to_have_text("Copied")
+    copied = str(page.evaluate("navigator.clipboard.readText()"))
+    assert "> The lighthouse keeper of Quillhaven\n> kept forty-one cats" in copied
+    assert "*cats \\& goats #1*, cats \\& goats #1.txt, line 3" in copied
+    saved = save(page, "Save as Markdown", tmp_path / "saved.md").read_text("utf-8")
+    assert saved.startswith(copied.replace("\r\n", "\n"))
+    assert "The documents do not answer this." in saved
+    values = json.loads(save(page, "Save as JSON", tmp_path / "saved.json").read_bytes())
+    (quote,) = values["turns"][0]["quotes"]
+    text = open_generation(server.index).document(quote["document"]).text
+    assert text[quote["start"] : quote["end"]] == quote["text"] == LIGHTHOUSE
+    assert values["turns"][0]["generation"].isdecimal()
+    assert [turn["answered"] for turn in values["turns"]] == [True, False]
+
+
+def save(page: Page, name: str, to: Path) -> Path:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name).click()
+    download.value.save_as(to)
+    return to
 
 
 def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
@@ -183,10 +308,10 @@ def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
         turn = ask(page, question)
         assert width_beyond(page) <= 0, question
         for link in turn.locator(".marker").all():
-            document = follow(page, link)
-            document.set_viewport_size({"width": 360, "height": 740})
-            assert width_beyond(document) <= 0, question
-            document.close()
+            document = open_beside(page, link)
+            assert width_beyond(page) <= 0, question
+            assert document.locator("html").evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+            page.get_by_role("button", name="Close the source").click()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -194,10 +319,10 @@ def test_text_stands_out_in_light_and_dark(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.reload()
     turn = ask(page, "When does the second phase run?")
-    document = follow(page, turn.locator(".marker").first)
-    document.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    for shown, selector in ((page, ".words"), (page, ".where"), (document, "#quote")):
-        assert _contrast(shown.locator(selector).first) >= 4.5
+    document = open_beside(page, turn.locator(".marker").first)
+    shown = [turn.locator(name).first for name in (".words", ".where", ".figures", ".copy")]
+    for element in (*shown, document.locator("#quote"), page.locator("#pane .place")):
+        assert _contrast(element) >= 4.5
 
 
 def _contrast(element: Locator) -> float:
