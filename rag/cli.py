@@ -223,6 +223,7 @@ def chat(
     log_questions: Annotated[
         bool, typer.Option("--log-questions", help="Log what was asked, too.")
     ] = False,
+    corpus: _Corpus = Path("corpus"),
     index: _Index = Path("index"),
     settings_file: _SettingsFile = None,
 ) -> None:
@@ -230,6 +231,7 @@ def chat(
     from rag.web import Callers, serve
 
     serve(
+        corpus,
         index,
         load_settings(settings_file),
         host,

@@ -54,7 +54,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     (folder / "corpus").mkdir()
     (folder / "corpus" / "bees.txt").write_text("Bees dance to point at flowers.\n")
     build_index(folder / "corpus", folder / "index", WordEncoder(), Settings())
-    library = Library(folder / "index", Settings(), WordEncoder())
+    library = Library(folder / "corpus", folder / "index", Settings(), WordEncoder())
     library.load()
     return library
 

@@ -27,7 +27,7 @@ SECRET = "Do bees dance in Ruritania?"  # noqa: S105
 
 
 def _library(index: Path, words: WordEncoder, watch: Watch) -> WatchedLibrary:
-    library = WatchedLibrary(index, Settings(), words, watch)
+    library = WatchedLibrary(index.parent / "corpus", index, Settings(), words, watch)
     library.load()
     return library
 
@@ -72,7 +72,7 @@ def test_requests_are_counted_and_logged_without_names(index: Path, words: WordE
 
 def test_it_is_ready_once_it_can_answer(index: Path, words: WordEncoder) -> None:
     watch = Watch()
-    library = WatchedLibrary(index, Settings(), words, watch)
+    library = WatchedLibrary(index.parent / "corpus", index, Settings(), words, watch)
     client = _client(library, watch)
     assert client.get("/ready").status_code == 503
     library.load()

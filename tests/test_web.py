@@ -7,6 +7,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Sequence
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from rag.web.markup import exact, quoted, readable_date, show_answer, show_docum
 from rag.web.page import EXAMPLES, greet, reply
 from rag.web.routes import make_router
 from rag.web.server import make_app
+from tests.conftest import ROOT
 from tests.encoders import WordEncoder
+from tests.pdfs import make_pdf
 
 HOSTILE = (
     "<script>alert(1)</script> ![x](http://evil.example/x.png) [a](javascript:alert(1)) "
@@ -159,7 +162,7 @@ _NOWHERE = _Nowhere()
 
 @pytest.fixture
 def library(index: Path, words: WordEncoder) -> Library:
-    library = Library(index, Settings(), words)
+    library = Library(index.parent / "corpus", index, Settings(), words)
     library.load()
     return library
 
@@ -232,7 +235,7 @@ def test_a_link_names_its_document_whatever_the_name(name: str, words: WordEncod
     html = show_answer(_answer([Quote(document, 0, 4, 1.0)]), _NOWHERE)
     links = _Texts(html).links
     assert len(links) == 2
-    client = _client(Shelf(Path(), Settings(), words))
+    client = _client(Shelf(Path(), Path(), Settings(), words))
     if ".." in name:  # a client resolves it: such a name cannot be asked for, nor be in an index
         assert client.get(links[0]).status_code == 404
     else:
@@ -329,6 +332,47 @@ def test_a_preview_shows_the_quote_in_its_passage(library: Library) -> None:
     assert "It flows through ten countries." in preview
 
 
+@pytest.fixture
+def pdf(corpus: Path, index: Path, words: WordEncoder) -> Document:
+    """A document of two pages, indexed."""
+    (corpus / "stars.pdf").write_bytes(make_pdf([["Stars shine."], ["Comets pass by."]]))
+    build_index(corpus, index, words, Settings())
+    return open_generation(index).document("stars.pdf")
+
+
+def test_a_quote_of_a_pdf_is_shown_on_its_page(client: TestClient, pdf: Document) -> None:
+    start = pdf.text.index("Comets")
+    page = client.get(f"/documents/stars.pdf?quote={start}-{len(pdf.text)}&quote=0-5")
+    (second, first) = re.findall(r'<img src="([^"]+)"', page.text)[::-1]
+    assert "page=1" in first
+    assert "page=2" in second
+    image = client.get(unescape(second))
+    assert image.headers["content-type"] == "image/webp"
+    assert image.content[8:12] == b"WEBP"
+
+
+@pytest.mark.parametrize(
+    "query", ["page=0", "page=3", "page=1&quote=0-999", "page=1&digest=0000000000000000"]
+)
+def test_no_page_is_drawn_that_is_not_there(
+    client: TestClient,
+    pdf: Document,  # noqa: ARG001  indexed
+    query: str,
+) -> None:
+    assert client.get(f"/sheets/stars.pdf?{query}").status_code == 404
+
+
+def test_no_page_is_drawn_from_a_file_that_changed(
+    client: TestClient,
+    pdf: Document,  # noqa: ARG001  indexed
+    corpus: Path,
+) -> None:
+    (corpus / "stars.pdf").write_bytes(make_pdf([["Stars shine!"], ["Comets pass by."]]))
+    assert client.get("/sheets/stars.pdf?page=1").status_code == 404
+    assert client.get("/sheets/bees.txt?page=1").status_code == 404
+    assert client.get("/sheets/..%2Fstars.pdf?page=1").status_code == 404
+
+
 def test_health_tells_what_is_loaded(client: TestClient, library: Library, index: Path) -> None:
     library.answer("Do bees dance?")
     assert client.get("/health").json() == {"model": True, "index": "000001"}
@@ -379,7 +423,7 @@ def test_questions_in_any_script_get_a_turn(library: Library) -> None:
 
 
 def test_without_an_index_the_cure_is_named(tmp_path: Path, words: WordEncoder) -> None:
-    library = Library(tmp_path / "none", Settings(), words)
+    library = Library(tmp_path, tmp_path / "none", Settings(), words)
     library.load()
     turn, failed = _last(library, "Do bees dance?")
     assert "there is no index" in _text(turn, "notice")
@@ -389,7 +433,7 @@ def test_without_an_index_the_cure_is_named(tmp_path: Path, words: WordEncoder) 
 
 
 def test_an_index_that_appears_is_used(tmp_path: Path, corpus: Path, words: WordEncoder) -> None:
-    library = Library(tmp_path / "late", Settings(), words)
+    library = Library(tmp_path, tmp_path / "late", Settings(), words)
     library.load()
     assert "notice" in _last(library, "Do bees dance?")[0]
     build_index(corpus, tmp_path / "late", words, Settings())
@@ -399,7 +443,7 @@ def test_an_index_that_appears_is_used(tmp_path: Path, corpus: Path, words: Word
 def test_a_damaged_index_is_explained(index: Path, words: WordEncoder) -> None:
     manifest = index / "000001" / "manifest.json"
     manifest.write_text(manifest.read_text()[:100])
-    library = Library(index, Settings(), words)
+    library = Library(index.parent / "corpus", index, Settings(), words)
     library.load()
     turn, _ = _last(library, "Do bees dance?")
     assert "rag index --full" in _text(turn, "notice")
@@ -409,7 +453,7 @@ def test_an_index_of_another_model_is_explained(index: Path) -> None:
     class Other(WordEncoder):
         name, digest = "other", "1" * 64
 
-    library = Library(index, Settings(), Other())
+    library = Library(index.parent / "corpus", index, Settings(), Other())
     library.load()
     turn, _ = _last(library, "Do bees dance?")
     assert "other" in _text(turn, "notice")
@@ -421,7 +465,7 @@ def test_a_model_that_cannot_be_loaded_is_explained(index: Path) -> None:
         def encode(self, *_: object) -> list[Encoding]:
             raise ModelError("the packaged model is missing: pip install it")
 
-    library = Library(index, Settings(), Missing())
+    library = Library(index.parent / "corpus", index, Settings(), Missing())
     library.load()
     turn, _ = _last(library, "Do bees dance?")
     assert "pip install it" in _text(turn, "notice")
@@ -435,7 +479,7 @@ def test_a_bug_gives_an_apology_and_a_log(index: Path, caplog: pytest.LogCapture
                 return super().encode(texts, contexts)
             raise ZeroDivisionError("secret")
 
-    library = Library(index, Settings(), Broken())
+    library = Library(index.parent / "corpus", index, Settings(), Broken())
     library.load()
     turn, failed = _last(library, "Do bees dance?")
     assert "Sorry" in _text(turn, "notice")
@@ -453,7 +497,7 @@ def test_a_question_asked_while_the_model_loads_is_answered_when_it_is_ready(ind
             assert ready.wait(60)
             return super().encode(texts, contexts)
 
-    library = Library(index, Settings(), Slow())
+    library = Library(index.parent / "corpus", index, Settings(), Slow())
     library.load()
     turns = reply(library, "Do bees dance?")
     turn, failed = next(turns)
@@ -505,7 +549,7 @@ def test_the_examples_are_answered_from_the_documents_that_say_so(
 ) -> None:
     lines = (Path(__file__).parent / "questions.jsonl").read_text("utf-8").splitlines()
     known = {q["question"]: {s["document"] for s in q["quotes"]} for q in map(json.loads, lines)}
-    library = Library(shipped_index, Settings(), encoder)
+    library = Library(ROOT / "corpus", shipped_index, Settings(), encoder)
     library.load()
     for name, question in EXAMPLES.items():
         assert name in known[question]
@@ -517,7 +561,7 @@ def test_examples_are_shown_only_for_the_documents_that_ship(
     library: Library, shipped_index: Path, words: WordEncoder
 ) -> None:
     assert "example" not in _Texts(greet(library)).texts
-    shipped = greet(Library(shipped_index, Settings(), words))
+    shipped = greet(Library(ROOT / "corpus", shipped_index, Settings(), words))
     assert _Texts(shipped).texts["example"] == list(EXAMPLES.values())
     assert f"{len(open_generation(shipped_index).names)} documents" in shipped
 
@@ -526,4 +570,4 @@ def test_a_taken_port_is_explained(index: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RagError, match=rf"port {port} .*in use.*--port"):
-            serve(index, Settings(), "127.0.0.1", port)
+            serve(index, index, Settings(), "127.0.0.1", port)

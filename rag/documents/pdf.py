@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from array import array
 from collections import Counter
 from ctypes import c_double
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from rag.documents.dates import iso_date
 from rag.errors import DocumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pypdfium2 import PdfDocument, PdfTextPage
 
@@ -25,6 +26,8 @@ _ENCRYPTED = {4, 5}  # pdfium's FPDF_ERR_PASSWORD and FPDF_ERR_SECURITY
 _HYPHEN = "\x02"  # in pdfium's text: a hyphen at a line's end, the word going on after it
 _PAGE_NUMBER = re.compile(r"(?:page )?[-–—]? ?# ?[-–—]?(?: ?(?:of|/) ?[\d#]{1,5})?", re.IGNORECASE)
 _WIDER = 1.3  # times the gaps around it: a gap that parts two paragraphs
+Span = tuple[int, int]  # characters of the text, end exclusive
+Place = tuple[int, int]  # a page, from 1, and a character among pdfium's of that page, from 0
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 
 
@@ -33,6 +36,7 @@ class _Line:
     """A line of a page; heights are in points, upwards."""
 
     text: str
+    places: array[int]  # of each character of the text among pdfium's of the page, from 0
     first: float  # where its first character stands
     last: float  # where its last one does: lower where pdfium joined two lines at a hyphen
 
@@ -53,8 +57,29 @@ def read(file: File) -> Content:
             pdf.close()
 
 
+def trace(pdf: PdfDocument, limit: int, spans: Sequence[Span]) -> tuple[str, list[Place]]:
+    """The text that ``read`` gives, and where on the pages the characters of the spans stand.
+
+    The text is made anew, in the same way: each character is followed from the page into the text.
+    """
+    pages = _shown_lines(list(_pages(pdf, limit)))
+    text, starts = _join([_set_apart(lines) for lines in pages])
+    places: list[Place] = []
+    for number, (lines, start) in enumerate(zip(pages, starts, strict=True), start=1):
+        offset = start
+        for line in lines:
+            while text[offset] == "\n":  # a line has none, and begins with none
+                offset += 1
+            end = offset + len(line.text)
+            for first, last in spans:
+                shown = range(max(first, offset) - offset, min(last, end) - offset)
+                places += [(number, line.places[i]) for i in shown]
+            offset = end
+    return text, places
+
+
 def _content(pdf: PdfDocument, limit: int) -> Content:
-    text, starts = _join(_page_texts(list(_pages(pdf, limit))))
+    text, starts = _join([_set_apart(lines) for lines in _shown_lines(list(_pages(pdf, limit)))])
     if not text:
         raise DocumentError("has no text: run OCR on it first")
     metadata = pdf.get_metadata_dict()
@@ -86,14 +111,14 @@ def _pages(pdf: PdfDocument, limit: int) -> Iterator[list[_Line]]:
         page.close()
 
 
-def _page_texts(pages: list[list[_Line]]) -> list[str]:
-    """The text of each page, page numbers left out and the headers and footers of later pages."""
+def _shown_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
+    """The lines of each page, page numbers left out and the headers and footers of later pages."""
     running = _running_lines(pages)
-    texts = []
+    shown = []
     for number, lines in enumerate(pages, start=1):
-        shown = [i for i, line in enumerate(lines) if not _is_running(line.text, number, running)]
-        texts.append(_set_apart(lines[shown[0] : shown[-1] + 1]) if shown else "")
-    return texts
+        kept = [i for i, line in enumerate(lines) if not _is_running(line.text, number, running)]
+        shown.append(lines[kept[0] : kept[-1] + 1] if kept else [])
+    return shown
 
 
 def _running_lines(pages: list[list[_Line]]) -> set[str]:
@@ -117,6 +142,8 @@ def _unnumbered(line: str, number: int) -> str:
 
 def _set_apart(lines: list[_Line]) -> str:
     """Lines under one another, with a blank line where the gap is wider than those around it."""
+    if not lines:
+        return ""
     gaps = [above.last - below.first for above, below in pairwise(lines)]
     downwards = sorted(gap for gap in gaps if gap > 0) or [0]
     usual = downwards[len(downwards) // 4]
@@ -134,9 +161,11 @@ def _lines(textpage: PdfTextPage) -> Iterator[_Line]:
     start = 0
     for end in [*(i for i, code in enumerate(codes) if code in (10, 13)), len(codes)]:
         inked = [i for i in range(start, end) if not chr(codes[i]).isspace()]
-        text = _text(codes[start:end])
-        if text and inked:
-            yield _Line(text, _height(textpage, inked[0]), _height(textpage, inked[-1]))
+        traced = _trace(codes[start:end])
+        if traced and inked:
+            text = "".join(character for character, _ in traced)
+            places = array("i", (start + index for _, index in traced))
+            yield _Line(text, places, _height(textpage, inked[0]), _height(textpage, inked[-1]))
         start = end + 1
 
 
@@ -150,12 +179,43 @@ def _code(textpage: PdfTextPage, index: int) -> int:
     return code if code <= 0x10FFFF else 0
 
 
-def _text(codes: list[int]) -> str:
-    """A line's text: surrogates paired, words joined again that were broken at a hyphen."""
-    units = "".join(map(chr, codes)).encode("utf-16-le", "surrogatepass")
-    text = units.decode("utf-16-le", "ignore")
-    joined = re.sub(f"{_HYPHEN}(.?)", lambda m: m[1] if m[1].islower() else f"-{m[1]}", text)
-    return drop_controls(joined).strip()
+def _trace(codes: list[int]) -> list[tuple[str, int]]:
+    """A line's characters, each with the number of the code it comes from.
+
+    Surrogates are paired, words joined again that were broken at a hyphen, white space around the
+    line and control characters left out.
+    """
+    joined = _join_words(list(_pair_surrogates(codes)))
+    clean = [(drop_controls(character), index) for character, index in joined]
+    shown = [number for number, (character, _) in enumerate(clean) if character.strip()]
+    if not shown:
+        return []
+    return [pair for pair in clean[shown[0] : shown[-1] + 1] if pair[0]]
+
+
+def _pair_surrogates(codes: list[int]) -> Iterator[tuple[str, int]]:
+    """The characters of UTF-16 code units and of code points; lone surrogates are left out."""
+    high = 0
+    for index, code in enumerate(codes):
+        if 0xDC00 <= code < 0xE000 and high:
+            yield chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00), index - 1
+        elif not 0xD800 <= code < 0xE000:
+            yield chr(code), index
+        high = code if 0xD800 <= code < 0xDC00 else 0
+
+
+def _join_words(characters: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """Leave out a hyphen at a line's end before a small letter; keep it as "-" before others."""
+    pairs = iter(characters)
+    for character, index in pairs:
+        if character != _HYPHEN:
+            yield character, index
+            continue
+        following = next(pairs, None)
+        if not (following and following[0].islower()):
+            yield "-", index
+        if following:
+            yield following
 
 
 def _height(textpage: PdfTextPage, index: int) -> float:

@@ -22,6 +22,7 @@ class Callers:
 
 
 def serve(
+    corpus: Path,
     index: Path,
     settings: Settings,
     host: str,
@@ -53,7 +54,7 @@ def serve(
     accounts = Accounts(callers.auth_file) if callers.auth_file else None
     with _open_log(log) as opened:
         watch = Watch(opened, questions=log_questions)
-        run(index, settings, host, port, accounts, callers.names, watch)
+        run(corpus, index, settings, host, port, accounts, callers.names, watch)
 
 
 def _open_log(path: Path | None) -> AbstractContextManager[TextIO | None]:

@@ -62,7 +62,9 @@ function close() {
   pane.hidden = true;
   dismissed = true;
   document.body.classList.remove("reading");
-  if (opened?.isConnected) opened.focus();
+  if (!opened?.isConnected) return;
+  opened.focus();
+  putAway(opened.closest(".cite"));
 }
 
 frame.addEventListener("load", () => {
@@ -89,23 +91,29 @@ document.addEventListener("click", event => {
 
 document.addEventListener("keydown", event => {
   if (event.key !== "Escape") return;
-  const cite = document.querySelector(".cite:is(:hover, :focus-within):not(.away)");
-  if (!cite) return pane.hidden || close();
-  cite.classList.add("away");
-  for (const end of ["pointerleave", "focusout"])
-    cite.addEventListener(end, () => cite.classList.remove("away"), {once: true});
+  const cite = document.querySelector(".cite:is(:hover, :has(:focus-visible)):not(.away)");
+  if (cite) putAway(cite);
+  else if (!pane.hidden) close();
 });
+
+function putAway(cite) {
+  cite?.classList.add("away");
+  for (const end of ["pointerleave", "focusout"])
+    cite?.addEventListener(end, () => cite.classList.remove("away"), {once: true});
+}
 
 // A new turn: kept for a reload, and its first quote opened where there is room.
 
-new MutationObserver(() => {
+function follow() {
   const turns = document.querySelectorAll("#thread .turn");
   document.body.classList.toggle("asked", turns.length > 0);
   const first = turns[turns.length - 1]?.querySelector(".marker");
   if (opened && !opened.isConnected) opened = again(opened) ?? first;
   if (first && WIDE.matches && !dismissed && turns.length !== seen) open(first, false);
   seen = turns.length;
-}).observe(document.body, {subtree: true, childList: true});
+}
+new MutationObserver(follow).observe(document.body, {subtree: true, childList: true});
+follow();
 // The same link in turns that were drawn anew.
 function again(link) {
   return [...document.querySelectorAll("#thread a.opens")].find(other => other.href === link.href);

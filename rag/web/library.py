@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from rag.answer import answer
+from rag.documents.files import open_file, read_bytes
+from rag.documents.pdf import Span
+from rag.documents.sheet import draw_sheet
 from rag.encoder import Encoder
+from rag.errors import DocumentError
 from rag.generation import Generation, current_folder
 from rag.settings import Settings
-from rag.types import Answer
+from rag.types import Answer, Document
+
+_MOST_DRAWINGS = 2  # pages drawn at the same time
+_KEPT_SHEETS = 32
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +33,8 @@ class Library:
     moves, the next question opens the new generation; questions in flight keep the old one.
     """
 
-    def __init__(self, index: Path, settings: Settings, encoder: Encoder) -> None:
+    def __init__(self, corpus: Path, index: Path, settings: Settings, encoder: Encoder) -> None:
+        self._corpus = corpus
         self._index = index
         self._settings = settings
         self._encoder = encoder
@@ -32,6 +42,8 @@ class Library:
         self._lock = threading.Lock()
         self._generation: Generation | None = None
         self._stamp: tuple[str, int] | None = None
+        self._drawing = threading.Semaphore(_MOST_DRAWINGS)
+        self.draw_sheet = lru_cache(_KEPT_SHEETS)(self._draw_sheet)
 
     def load(self) -> None:
         """Begin to load the model and the index, and return at once."""
@@ -75,6 +87,18 @@ class Library:
         generation = self.current()
         generation.check_model(self._encoder)
         return answer(question, generation, self._encoder, self._settings), generation
+
+    def _draw_sheet(self, document: Document, page: int, spans: tuple[Span, ...]) -> bytes:
+        """A page of a PDF as WebP, the spans marked; drawn from the very file that was indexed.
+
+        Raises DocumentError where that file is no longer in the corpus, or cannot be drawn.
+        """
+        with open_file(self._corpus, document.name) as file:
+            data = read_bytes(file, self._settings.max_file_mb << 20)
+        if hashlib.sha256(data).hexdigest() != document.digest:
+            raise DocumentError("has changed since it was indexed: rag index reads it anew")
+        with self._drawing:
+            return draw_sheet(data, page, spans, document.text)
 
 
 def _stamp(index: Path) -> tuple[str, int]:

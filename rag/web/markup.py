@@ -69,9 +69,12 @@ def readable_date(iso: str) -> str:
 
 def document_url(document: Document, spans: Sequence[Span]) -> str:
     """The address of a document with these spans marked, scrolled to the first of them."""
+    return f"/documents/{percent_encode(document.name)}?{_query(document, spans)}#quote"
+
+
+def _query(document: Document, spans: Sequence[Span]) -> str:
     marks = "&".join(f"quote={start}-{end}" for start, end in spans)
-    version = document.digest[:_DIGEST]
-    return f"/documents/{percent_encode(document.name)}?{marks}&digest={version}#quote"
+    return f"{marks}&digest={document.digest[:_DIGEST]}"
 
 
 _DIGEST = 16  # hex digits, enough to tell two versions of a document apart
@@ -183,12 +186,29 @@ def show_document(
         text=_marked(document, spans, places),
         places=sorted((spans[number][0], number, where) for number, where in enumerate(places)),
         changed=changed,
+        sheets=_sheets(document, spans),
     )
 
 
 def show_sign_in(name: str, to: str, problem: str) -> str:
     """The page to sign in on, to go on to ``to``; for who is signed in as ``name``, to sign out."""
     return _render("signin.html", name=name, to=to, problem=problem)
+
+
+def _sheets(document: Document, spans: Sequence[Span]) -> list[tuple[int, str]]:
+    """The pages of a PDF on which the spans stand, each with the address of its image."""
+    if not document.name.lower().endswith(".pdf"):
+        return []
+    pages: dict[int, list[Span]] = {}
+    for start, end in sorted(spans):
+        first, last = document.page(start), document.page(end - 1)
+        for page in range(first or 0, (last or 0) + 1):
+            pages.setdefault(page, []).append((start, end))
+    return [(page, _sheet_url(document, page, marked)) for page, marked in sorted(pages.items())]
+
+
+def _sheet_url(document: Document, page: int, spans: Sequence[Span]) -> str:
+    return f"/sheets/{percent_encode(document.name)}?page={page}&{_query(document, spans)}"
 
 
 def heading_at(generation: Generation, document: Document, offset: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from rag.errors import RagError
 from rag.types import Document
@@ -38,6 +38,11 @@ def make_router(library: Library) -> APIRouter:
         """The text of a document; each ``quote=START-END`` is marked, the first is scrolled to."""
         return _document_page(library, name, request)
 
+    @router.get("/sheets/{name:path}")
+    def sheet(name: str, page: int, request: Request) -> Response:
+        """A page of a PDF as an image; each ``quote=START-END`` is marked on it."""
+        return _sheet(library, name, page, request)
+
     @router.get("/health")
     def health() -> dict[str, Any]:
         """Whether the model is loaded, and the generation in use."""
@@ -60,8 +65,7 @@ def _document_page(library: Library, name: str, request: Request) -> HTMLRespons
         return _problem(404, "No such document", f"No document called {name} is in the index.")
     except RagError as error:
         return _problem(503, "The index cannot be read", str(error))
-    digest = request.query_params.get("digest")
-    if digest is not None and not is_version(document, digest):
+    if _is_outdated(document, request):
         return _page(200, show_document(document, (), changed=True))
     try:
         spans = _read_spans(request.query_params.getlist("quote"), document)
@@ -69,6 +73,25 @@ def _document_page(library: Library, name: str, request: Request) -> HTMLRespons
         return _problem(400, "No such place", f"{error} in {name}.")
     headings = [heading_at(generation, document, start) for start, _ in spans]
     return _page(200, show_document(document, spans, changed=False, headings=headings))
+
+
+def _sheet(library: Library, name: str, page: int, request: Request) -> Response:
+    try:
+        document = library.current().document(name)
+        spans = _read_spans(request.query_params.getlist("quote"), document)
+        known = 1 <= page <= len(document.pages) and not _is_outdated(document, request)
+        image = library.draw_sheet(document, page, tuple(spans)) if known else None
+    except (KeyError, ValueError, RagError):
+        image = None
+    if image is None:
+        return Response(status_code=404, headers=_HEADERS)
+    kept = {"Cache-Control": "private, max-age=3600"}  # its address names the document's version
+    return Response(image, media_type="image/webp", headers=_HEADERS | kept)
+
+
+def _is_outdated(document: Document, request: Request) -> bool:
+    digest = request.query_params.get("digest")
+    return digest is not None and not is_version(document, digest)
 
 
 def _read_spans(values: list[str], document: Document) -> list[Span]:

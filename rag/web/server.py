@@ -32,6 +32,7 @@ _FAVICON = Path(__file__).parent / "favicon.svg"
 
 
 def run(
+    corpus: Path,
     index: Path,
     settings: Settings,
     host: str,
@@ -42,7 +43,7 @@ def run(
 ) -> None:
     """As ``rag.web.serve``."""
     encoder = SentenceEncoder(settings.model, settings.engine)
-    library = WatchedLibrary(index, settings, encoder, watch)
+    library = WatchedLibrary(corpus, index, settings, encoder, watch)
     with _listen(host, port) as listener:
         app = make_app(library, accounts, (host, *names), settings.max_file_mb << 20, watch)
         config = uvicorn.Config(

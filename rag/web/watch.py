@@ -123,8 +123,10 @@ class Watched:
 class WatchedLibrary(Library):
     """A library whose answers are counted."""
 
-    def __init__(self, index: Path, settings: Settings, encoder: Encoder, watch: Watch) -> None:
-        super().__init__(index, settings, encoder)
+    def __init__(
+        self, corpus: Path, index: Path, settings: Settings, encoder: Encoder, watch: Watch
+    ) -> None:
+        super().__init__(corpus, index, settings, encoder)
         self._watch = watch
 
     def answer(self, *asked: Any, **options: Any) -> tuple[Answer, Generation]:

@@ -53,7 +53,7 @@ def server(
     corpus, index = folder / "corpus", folder / "index"
     _write_corpus(corpus)
     build_index(corpus, index, encoder, Settings())
-    with _serving(index, folder) as url:
+    with _serving(corpus, index, folder) as url:
         yield Server(url, corpus, index)
 
 
@@ -99,11 +99,11 @@ def _write_corpus(corpus: Path) -> None:
 
 
 @contextmanager
-def _serving(index: Path, folder: Path) -> Iterator[str]:
+def _serving(corpus: Path, index: Path, folder: Path) -> Iterator[str]:
     """Run app.py; it must seek no other host, and complain of nothing."""
     sought, complaints = folder / "sought.txt", folder / "stderr.txt"
     command = [sys.executable, "-m", "tests.browser.watched_app", str(sought)]
-    options = ["--index", str(index), "--port", str(_free_port())]
+    options = ["--corpus", str(corpus), "--index", str(index), "--port", str(_free_port())]
     with complaints.open("w") as stderr:
         server = subprocess.Popen(
             [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True

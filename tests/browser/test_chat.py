@@ -108,6 +108,10 @@ def test_a_page_of_a_pdf_is_named(page: Page) -> None:
     document = open_beside(page, turn.locator(".marker").first)
     expect(page.locator("#pane .place")).to_have_text("page 3")
     assert document.locator(".page").count() == 4
+    sheet = document.get_by_role("img", name="Page 3 as printed")
+    expect(sheet).to_have_count(1)
+    expect(sheet).to_have_js_property("complete", value=True)
+    assert sheet.evaluate("sheet => sheet.naturalWidth") == 1224
     above = document.locator("#page-3").bounding_box()
     mark = document.locator("#quote").bounding_box()
     assert above
