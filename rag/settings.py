@@ -37,6 +37,9 @@ class Settings:
     max_quotes: int = 3
     threshold: float = THRESHOLDS["balanced"]  # confidence below which the answer is a refusal
 
+    # The page.
+    add_documents: bool = True  # whether it may change the corpus, where it listens on loopback
+
     def __post_init__(self) -> None:
         for name, least, most in _RANGES:
             value = getattr(self, name)

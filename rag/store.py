@@ -53,6 +53,10 @@ CREATE TABLE passages (
 );
 CREATE INDEX passages_by_document ON passages (document);
 """
+_LISTED = """
+SELECT d.name, d.title, d.date, json_array_length(d.pages), count(p.id)
+FROM documents d LEFT JOIN passages p ON p.document = d.id GROUP BY d.id ORDER BY d.name
+"""
 _DOCUMENT = "text, title, digest, layout, body, date, source, pages"
 _STORED = ", ".join(f"d.{column}" for column in _DOCUMENT.split(", "))
 
@@ -62,6 +66,16 @@ class Tokens(NamedTuple):
 
     vectors: NDArray[np.int8]  # (n, dimensions), of any length: only their directions count
     bounds: NDArray[np.int64]  # (sentences + 1,), where those of each sentence begin, and n
+
+
+class Listed(NamedTuple):
+    """One document, as a list of documents shows it."""
+
+    name: str
+    title: str
+    date: str | None
+    pages: int
+    passages: int
 
 
 class Stored(NamedTuple):
@@ -86,6 +100,10 @@ class Store:
         self._vectors = map_rows(folder / VECTOR_FILE, np.float32, (passages, dimensions))
         self._tokens = map_rows(folder / _TOKENS, np.uint8, (tokens, codes.width(dimensions)))
         self.document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
+
+    def catalogue(self) -> list[Listed]:
+        """Return every document without its text, by name."""
+        return [Listed(*row) for row in self._all(_LISTED)]
 
     def passage(self, number: int) -> Passage:
         """Return passage ``number``, from 0."""

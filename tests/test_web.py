@@ -387,7 +387,17 @@ def test_no_page_names_another_host(library: Library) -> None:
         app = make_app(library)
         gc.collect()
     client = TestClient(app, "http://localhost")
-    for path in ("/", "/style.css", "/documents/bees.txt", "/theme.css", "/favicon.ico"):
+    for path in (
+        "/",
+        "/library",
+        "/style.css",
+        "/chat.js",
+        "/scope.js",
+        "/library.js",
+        "/documents/bees.txt",
+        "/theme.css",
+        "/favicon.ico",
+    ):
         page = client.get(path)
         assert page.status_code == 200, path
         assert not re.search(r"""(src|href)=["'](https?:)?//(?!localhost)|@import""", page.text)

@@ -16,7 +16,7 @@ from rag.types import Document
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["file_digest", "find_documents", "parse", "read_document"]
+__all__ = ["KINDS", "file_digest", "find_documents", "parse", "read_document"]
 
 _READERS: dict[str, Callable[[File], Content]] = {
     ".txt": text.read,
@@ -29,6 +29,7 @@ _READERS: dict[str, Callable[[File], Content]] = {
     ".csv": table.read,
 }
 _SIMPLE = {".txt", ".md", ".markdown", ".csv"}  # decoded here, in time that grows with their size
+KINDS = tuple(_READERS)  # the endings of the files that can be read
 
 
 def read_document(corpus: Path, name: str, max_bytes: int) -> Document:

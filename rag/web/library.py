@@ -7,7 +7,7 @@ import logging
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from rag.answer import answer
@@ -19,6 +19,8 @@ from rag.errors import DocumentError
 from rag.generation import Generation, current_folder
 from rag.settings import Settings
 from rag.types import Answer, Document
+from rag.web.scope import EVERYTHING, Scope
+from rag.web.shelf import Shelf
 
 _MOST_DRAWINGS = 2  # pages drawn at the same time
 _KEPT_SHEETS = 32
@@ -78,7 +80,7 @@ class Library:
                 self._stamp = stamp
             return self._generation
 
-    def answer(self, question: str) -> tuple[Answer, Generation]:
+    def answer(self, question: str, scope: Scope = EVERYTHING) -> tuple[Answer, Generation]:
         """Answer once the model is loaded; return also the generation that answered.
 
         Raises RagError with the cure when that cannot be done.
@@ -86,7 +88,14 @@ class Library:
         self._loaded.result()
         generation = self.current()
         generation.check_model(self._encoder)
-        return answer(question, generation, self._encoder, self._settings), generation
+        documents = scope.names(generation)
+        return answer(question, generation, self._encoder, self._settings, documents), generation
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The corpus, to be changed where the settings allow it."""
+        allowed = self._settings.add_documents
+        return Shelf(self._corpus, self._index, self._encoder, self._settings, open_=allowed)
 
     def _draw_sheet(self, document: Document, page: int, spans: tuple[Span, ...]) -> bytes:
         """A page of a PDF as WebP, the spans marked; drawn from the very file that was indexed.

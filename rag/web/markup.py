@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import dropwhile, takewhile
@@ -16,11 +16,13 @@ from urllib.parse import quote as percent_encode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from rag.documents import KINDS
 from rag.generation import Generation
 from rag.render import NEAREST, place
 from rag.sentences import read_heading
+from rag.store import Listed
 from rag.transcript import turn_markdown, turn_object
-from rag.types import Answer, Document, Hit, Passage, Quote
+from rag.types import Answer, Document, Hit, Passage, Quote, Skipped
 
 Span = tuple[int, int]  # characters of a document, end exclusive
 
@@ -228,6 +230,37 @@ def _heading_in(passage: Passage, document: Document, offset: int) -> str:
     return passage.heading
 
 
+TABS = (("/", "Chat"), ("/library", "Documents"))
+
+
+def show_documents(
+    documents: Sequence[Listed],
+    skipped: Sequence[Skipped],
+    added: Mapping[str, str],
+    *,
+    is_open: bool,
+    problem: str = "",
+) -> str:
+    """The page of documents; ``is_open`` tells whether they may be changed on it."""
+    return _render(
+        "library.html",
+        title="Documents",
+        script="library.js",
+        tabs=TABS,
+        documents=documents,
+        skipped=skipped,
+        added=added,
+        is_open=is_open,
+        problem=problem,
+        kinds=KINDS,
+    )
+
+
+def document_path(name: str) -> str:
+    """The address of a document with nothing marked."""
+    return f"/documents/{percent_encode(name)}"
+
+
 def show_problem(title: str, message: str) -> str:
     """A page that says why a document cannot be shown."""
     return _render("problem.html", title=title, message=message)
@@ -274,6 +307,11 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
-    exact=exact, quoted=quoted, plain=plain, readable_date=readable_date, mark_id=mark_id
+    document_path=document_path,
+    exact=exact,
+    quoted=quoted,
+    plain=plain,
+    readable_date=readable_date,
+    mark_id=mark_id,
 )
 _TEMPLATES.globals.update(place=place, quote_url=quote_url)

@@ -11,6 +11,7 @@ import gradio as gr
 from rag.errors import RagError
 from rag.web.library import Library
 from rag.web.markup import show_answer, show_notice, show_problem_welcome, show_welcome
+from rag.web.scope import read_scope
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +27,9 @@ EXAMPLES = {
     "pledges.md": "What will the $148 million pay for?",
 }
 
-_MASTHEAD = """<h1>Chapter <span>&amp;</span> Verse</h1>
+_MASTHEAD = """<nav class="tabs" aria-label="Pages"><a href="/" aria-current="page">Chat</a>
+<a href="/library">Documents</a></nav><h1>Chapter <span>&amp;</span> Verse</h1>
+<p class="tools always"><button type="button" id="choose">Asking all documents</button></p>
 <p class="tools"><button type="button" data-export="markdown">Save as Markdown</button>
 <button type="button" data-export="json">Save as JSON</button>
 <button type="button" id="forget">New conversation</button></p>"""
@@ -48,13 +51,13 @@ watch("value", () => element.querySelector(".turn:last-child")?.scrollIntoView()
 
 # The box is emptied at once, so that typing can go on while the answer is on its way.
 _EMPTY = """
-question => {
+(question, scope) => {
   const box = document.querySelector("#box textarea");
   if (box.value === question) {
     box.value = "";
     box.dispatchEvent(new Event("input"));
   }
-  return [question];
+  return [question, sessionStorage.getItem("scope") ?? ""];
 }
 """
 
@@ -81,15 +84,16 @@ def make_page(library: Library) -> gr.Blocks:
         turn = _html("", elem_id="turn", js_on_load=_FOLLOW)
         box = _box()
         failed = gr.Textbox(visible=False)
+        scope = gr.Textbox(visible=False)
 
-        def ask(question: str, event: gr.EventData) -> Iterator[tuple[str, str]]:
+        def ask(question: str, scope: str, event: gr.EventData) -> Iterator[tuple[str, str]]:
             chosen = str(event.question) if event.target is welcome else question
-            yield from reply(library, chosen)
+            yield from reply(library, chosen, scope)
 
         asked = gr.on(
             [box.submit, welcome.select],
             ask,
-            box,
+            [box, scope],
             [turn, failed],
             js=_EMPTY,
             show_progress="hidden",
@@ -129,12 +133,12 @@ def _box() -> gr.Textbox:
     )
 
 
-def reply(library: Library, question: str) -> Iterator[tuple[str, str]]:
+def reply(library: Library, question: str, scope: str = "") -> Iterator[tuple[str, str]]:
     """The turn as it changes until the question is answered, and the question where that fails."""
     notice = "Looking …" if library.is_loaded else _LOADING
     yield show_notice(question, notice, waiting=True), ""
     try:
-        yield show_answer(*library.answer(question)), ""
+        yield show_answer(*library.answer(question, read_scope(scope))), ""
     except RagError as error:
         yield show_notice(question, f"No answer: {error}."), question
     except Exception:

@@ -17,7 +17,7 @@ from rag.web.library import Library
 from rag.web.markup import Span, heading_at, is_version, show_document, show_problem
 
 _SPAN = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
-_SERVED = ("style.css", "chat.js")
+_SERVED = ("style.css", "chat.js", "scope.js", "library.js")
 _HEADERS = {
     # A document's page needs nothing but the style sheet: no script could run in it.
     "Content-Security-Policy": (

@@ -15,6 +15,7 @@ from rag.accounts import Accounts
 from rag.encoder import SentenceEncoder
 from rag.errors import RagError
 from rag.settings import Settings
+from rag.web.documents import make_documents_router
 from rag.web.library import Library
 from rag.web.page import make_page
 from rag.web.routes import make_router
@@ -27,7 +28,8 @@ Names = Sequence[str]  # of hosts
 
 _SHUTDOWN = 2  # seconds that questions in flight are given
 _HEAD = """<link rel="stylesheet" href="/style.css">
-<script type="module" src="/chat.js"></script>"""
+<script type="module" src="/chat.js"></script>
+<script type="module" src="/scope.js"></script>"""
 _FAVICON = Path(__file__).parent / "favicon.svg"
 
 
@@ -77,6 +79,7 @@ def make_app(
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(make_router(library))
+    app.include_router(make_documents_router(library, library.shelf))
     watch = watch or Watch()
     app.include_router(make_watch_router(library, watch))
     sign_in = SignIn(accounts) if accounts else None
