@@ -7,6 +7,7 @@ import socket
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,7 +26,7 @@ from rag.settings import Settings
 from rag.types import Answer, Document, Quote
 from rag.web import serve
 from rag.web.library import Library
-from rag.web.markup import exact, quoted, readable_date, show_answer, show_document
+from rag.web.markup import exact, quoted, readable_date, say_how_sure, show_answer, show_document
 from rag.web.page import EXAMPLES, greet, reply
 from rag.web.routes import make_router
 from rag.web.server import make_app
@@ -322,6 +323,23 @@ def test_a_mark_names_its_place_and_heading(client: TestClient) -> None:
     start = _text(text, "text").index("The Danube rises")
     page = client.get(f"/documents/rivers.md?quote={start}-{start + 10}")
     assert 'data-place="line 12 · Sources"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "differ", "said"),
+    [
+        (("a",), False, "1 document says so · Confidence 93 % · 0.05 s"),
+        (("a", "b", "c"), False, "3 documents say so · Confidence 93 % · 0.05 s"),
+        (("a", "b"), True, "The sources differ · Confidence 93 % · 0.05 s"),
+    ],
+)
+def test_an_answer_says_in_one_line_why_and_how_sure(
+    agreeing: tuple[str, ...], differ: bool, said: str
+) -> None:
+    quote = Quote(Document("a", "Bees dance.", "a", "0" * 64), 0, 11, 1.0)
+    answer = replace(_answer([quote]), agreeing=agreeing, differ=differ)
+    assert say_how_sure(answer) == said
+    assert say_how_sure(_answer([])) == "Confidence 93 % · 0.05 s"
 
 
 def test_a_preview_shows_the_quote_in_its_passage(library: Library) -> None:

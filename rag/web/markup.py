@@ -124,12 +124,15 @@ def show_answer(answer: Answer, generation: Generation) -> str:
 
 def say_how_sure(answer: Answer) -> str:
     """One line: why to believe the answer, how sure it is, and the time it took."""
-    documents = {
-        place.document.name for quote in answer.quotes for place in (quote, *quote.also_in)
-    }
-    count = f"From {len(documents)} document{'s' if len(documents) != 1 else ''} · "
-    why = count if answer.answered else ""
-    return f"{why}Confidence {answer.confidence * 100:.0f} % · {answer.seconds:.2f} s"
+    parts = [f"Confidence {answer.confidence * 100:.0f} %", f"{answer.seconds:.2f} s"]
+    return " · ".join([_say_why(answer), *parts] if answer.answered else parts)
+
+
+def _say_why(answer: Answer) -> str:
+    if answer.differ:
+        return "The sources differ"
+    count = len(answer.agreeing)
+    return f"{count} documents say so" if count > 1 else "1 document says so"
 
 
 def _preview(quote: Quote, hits: Sequence[Hit]) -> Preview:
