@@ -12,16 +12,8 @@ from fastapi.responses import HTMLResponse
 from rag.errors import RagError
 from rag.web.library import Library
 from rag.web.markup import show_documents
+from rag.web.routes import DESK_HEADERS
 from rag.web.shelf import Shelf
-
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def make_documents_router(library: Library, shelf: Shelf) -> APIRouter:
@@ -33,7 +25,7 @@ def make_documents_router(library: Library, shelf: Shelf) -> APIRouter:
 
     @router.get("/library", response_class=HTMLResponse)
     def page() -> HTMLResponse:
-        return HTMLResponse(_page(library, shelf), headers=HEADERS)
+        return HTMLResponse(_page(library, shelf), headers=DESK_HEADERS)
 
     @router.get("/catalogue")
     def catalogue() -> list[dict[str, Any]]:

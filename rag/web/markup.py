@@ -233,7 +233,7 @@ def _heading_in(passage: Passage, document: Document, offset: int) -> str:
     return passage.heading
 
 
-TABS = (("/", "Chat"), ("/library", "Documents"))
+TABS = (("/", "Chat"), ("/library", "Documents"), ("/programs", "For programs"))
 
 
 def show_documents(
@@ -257,6 +257,16 @@ def show_documents(
         problem=problem,
         kinds=KINDS,
     )
+
+
+def show_masthead() -> str:
+    """The head of the chat: its name, the ways to the other pages, what can be done with it."""
+    return _render("masthead.html", title="Chat", tabs=TABS)
+
+
+def show_programs(address: str) -> str:
+    """The page that tells programs how to ask; ``address`` is the server's own."""
+    return _render("programs.html", title="For programs", script="", tabs=TABS, address=address)
 
 
 def document_path(name: str) -> str:

@@ -10,7 +10,14 @@ import gradio as gr
 
 from rag.errors import RagError
 from rag.web.library import Library
-from rag.web.markup import show_answer, show_notice, show_problem_welcome, show_welcome
+from rag.web.markup import (
+    show_answer,
+    show_masthead,
+    show_notice,
+    show_problem_welcome,
+    show_welcome,
+)
+from rag.web.programs import Endpoints
 from rag.web.scope import read_scope
 
 _log = logging.getLogger(__name__)
@@ -26,13 +33,6 @@ EXAMPLES = {
     "troops.md": "How many American soldiers are deployed in Iraq?",
     "pledges.md": "What will the $148 million pay for?",
 }
-
-_MASTHEAD = """<nav class="tabs" aria-label="Pages"><a href="/" aria-current="page">Chat</a>
-<a href="/library">Documents</a></nav><h1>Chapter <span>&amp;</span> Verse</h1>
-<p class="tools always"><button type="button" id="choose">Asking all documents</button></p>
-<p class="tools"><button type="button" data-export="markdown">Save as Markdown</button>
-<button type="button" data-export="json">Save as JSON</button>
-<button type="button" id="forget">New conversation</button></p>"""
 
 # A click on an example asks it, through the same listener as the box.
 _CLICK = """
@@ -78,7 +78,7 @@ def make_page(library: Library) -> gr.Blocks:
     """The chat over a library."""
     page = gr.Blocks(title="Chapter & Verse", analytics_enabled=False)
     with page:
-        _html(_MASTHEAD, elem_id="masthead")
+        _html(show_masthead(), elem_id="masthead")
         welcome = _html("", elem_id="welcome", js_on_load=_CLICK)
         thread = _html("", elem_id="thread", html_template=_LOG, js_on_load=_FOLLOW)
         turn = _html("", elem_id="turn", js_on_load=_FOLLOW)
@@ -86,13 +86,13 @@ def make_page(library: Library) -> gr.Blocks:
         failed = gr.Textbox(visible=False)
         scope = gr.Textbox(visible=False)
 
-        def ask(question: str, scope: str, event: gr.EventData) -> Iterator[tuple[str, str]]:
+        def respond(question: str, scope: str, event: gr.EventData) -> Iterator[tuple[str, str]]:
             chosen = str(event.question) if event.target is welcome else question
             yield from reply(library, chosen, scope)
 
         asked = gr.on(
             [box.submit, welcome.select],
-            ask,
+            respond,
             [box, scope],
             [turn, failed],
             js=_EMPTY,
@@ -110,6 +110,7 @@ def make_page(library: Library) -> gr.Blocks:
             show_progress="hidden",
             api_visibility="private",
         )
+        Endpoints(library).add_to_page()
     page.queue(default_concurrency_limit=4, max_size=_MOST_WAITING)
     return page
 

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from rag.errors import RagError
 from rag.types import Document
 from rag.web.library import Library
-from rag.web.markup import Span, heading_at, is_version, show_document, show_problem
+from rag.web.markup import Span, heading_at, is_version, show_document, show_problem, show_programs
 
 _SPAN = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
 _SERVED = ("style.css", "chat.js", "scope.js", "library.js")
@@ -26,6 +26,13 @@ _HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+}
+
+DESK_HEADERS = _HEADERS | {  # of the pages beside the chat: scripts of ours, no form, no frame
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
 }
 
 
@@ -47,6 +54,10 @@ def make_router(library: Library) -> APIRouter:
     def health() -> dict[str, Any]:
         """Whether the model is loaded, and the generation in use."""
         return {"model": library.has_model, "index": _generation_name(library)}
+
+    @router.get("/programs", response_class=HTMLResponse)
+    def programs(request: Request) -> HTMLResponse:
+        return HTMLResponse(show_programs(str(request.base_url)), headers=DESK_HEADERS)
 
     for name in _SERVED:
         router.get(f"/{name}")(partial(_serve_file, name))

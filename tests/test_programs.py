@@ -1,0 +1,65 @@
+"""What programs get, asked through gradio_client as they do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+from rag.generation import Generation
+from rag.settings import Settings
+from rag.web.library import Library
+from rag.web.server import make_app
+from rag.web.shelf import Shelf
+from tests.encoders import WordEncoder
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Gradio leaves loops unclosed
+
+
+@pytest.fixture
+def client(corpus: Path, index: Path, words: WordEncoder) -> Iterator[Client]:
+    """A client of a server in a thread."""
+    library = Library(corpus, index, Settings(), words)
+    shelf = Shelf(corpus, index, words, Settings(), open_=True)
+    config = uvicorn.Config(make_app(library, shelf), port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    client = Client(f"http://127.0.0.1:{port}", verbose=False, analytics_enabled=False)
+    yield client
+    client.close()
+    server.should_exit = True
+    thread.join(10)
+
+
+def test_programs_get_the_same_answers(client: Client, generation: Generation) -> None:
+    answer = client.predict("How long is the Danube?", api_name="/ask")
+    (quote,) = answer["quotes"]
+    document = client.predict(quote["document"], api_name="/document")
+    assert document["text"] == generation.document("rivers.md").text
+    assert document["text"][quote["start"] : quote["end"]] == quote["text"]
+    only = client.predict("Honey never spoils", ["bees.txt"], api_name="/ask")
+    assert {passage["document"] for passage in only["passages"]} == {"bees.txt"}
+    found = client.predict("Honey never spoils", 2, api_name="/search")
+    assert len(found) == 2
+    for row in found:
+        text = generation.document(row["document"]).text
+        assert text[row["start"] : row["end"]] == row["text"]
+    with pytest.raises(AppError, match=r"no document called \.\./x"):
+        client.predict("../x", api_name="/document")
+    with pytest.raises(AppError, match="the question is empty"):
+        client.predict(" ", api_name="/ask")
+    api = client.view_api(return_format="dict", print_info=False)
+    assert set(api["named_endpoints"]) == {"/ask", "/search", "/document"}
+    (question, documents) = api["named_endpoints"]["/ask"]["parameters"]
+    assert question["python_type"]["type"] == "str"
+    assert documents["parameter_has_default"]
