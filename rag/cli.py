@@ -162,8 +162,9 @@ def show(document: str, index: _Index = Path("index")) -> None:
 )
 def evaluate(
     question_set: Annotated[
-        Path, typer.Argument(metavar="SET", help="A folder, or a file of questions for the index.")
-    ],
+        Path | None,
+        typer.Argument(metavar="SET", help="A folder, or a file of questions for the index."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print every figure as JSON.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page here.")] = None,
     against: Annotated[
@@ -174,6 +175,9 @@ def evaluate(
     ] = None,
     run: Annotated[Path | None, typer.Option(help="Write a BEIR set's rankings, for TREC.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Write questions to the file SET.")] = False,
+    from_feedback: Annotated[
+        bool, typer.Option("--from-feedback", help="Ask what was judged in the chat, without SET.")
+    ] = False,
     index: _Index = Path("index"),
     settings_file: _SettingsFile = None,
 ) -> None:
@@ -186,6 +190,10 @@ def evaluate(
     from rag.evals.results import read_results
     from rag.evals.run import write_run
 
+    if from_feedback:
+        question_set = _feedback_set(index)
+    if question_set is None:
+        raise typer.BadParameter("name a SET, or give --from-feedback")
     floors = _parse_floors(fail_under or [])
     earlier = read_results(against) if against else None
     settings = load_settings(settings_file)
@@ -393,6 +401,13 @@ def _parse_floors(pairs: Iterable[str]) -> dict[str, float]:
         return {name: float(value) for name, value in (pair.rsplit("=", 1) for pair in pairs)}
     except ValueError:
         raise typer.BadParameter("--fail-under takes NAME=VALUE, as in recall@5=0.85") from None
+
+
+def _feedback_set(index: Path) -> Path:
+    from rag.evals.feedback import write_feedback_set
+    from rag.generation import open_generation
+
+    return write_feedback_set(index, open_generation(index))
 
 
 def _evaluate(

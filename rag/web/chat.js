@@ -11,6 +11,7 @@ document.body.insertAdjacentHTML("beforeend", `
       <button type="button" class="previous" aria-label="Previous quote">‹</button>
       <button type="button" class="next" aria-label="Next quote">›</button>
       <p class="place" role="status"></p>
+      <button type="button" class="choose" hidden>This answers it</button>
       <a class="own" target="_blank" rel="noopener">Open alone</a>
       <button type="button" class="close" aria-label="Close the source">×</button>
     </div>
@@ -84,6 +85,7 @@ document.addEventListener("click", event => {
   const link = event.target.closest?.(".turn a.opens");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
+  putAway(link.closest(".cite"));
   open(link, true);
 });
 
@@ -96,11 +98,17 @@ document.addEventListener("keydown", event => {
   else if (!pane.hidden) close();
 });
 
+document.addEventListener("pointermove", () => document.body.classList.remove("still"));
+
 function putAway(cite) {
   cite?.classList.add("away");
-  for (const end of ["pointerleave", "focusout"])
-    cite?.addEventListener(end, () => cite.classList.remove("away"), {once: true});
 }
+
+for (const end of ["pointerout", "focusout"])
+  document.addEventListener(end, () => requestAnimationFrame(() => {
+    for (const cite of document.querySelectorAll(".cite.away:not(:hover, :has(:focus-visible))"))
+      cite.classList.remove("away");
+  }));
 
 // A new turn: kept for a reload, and its first quote opened where there is room.
 
@@ -109,6 +117,7 @@ function follow() {
   document.body.classList.toggle("asked", turns.length > 0);
   const first = turns[turns.length - 1]?.querySelector(".marker");
   if (opened && !opened.isConnected) opened = again(opened) ?? first;
+  if (turns.length !== seen) document.body.classList.add("still"); // no preview until the pointer moves
   if (first && WIDE.matches && !dismissed && turns.length !== seen) open(first, false);
   seen = turns.length;
 }

@@ -16,6 +16,7 @@ from rag.documents.pdf import Span
 from rag.documents.sheet import draw_sheet
 from rag.encoder import Encoder
 from rag.errors import DocumentError
+from rag.evals.feedback import Judgement, record
 from rag.generation import Generation, current_folder
 from rag.settings import Settings
 from rag.types import Answer, Document
@@ -96,6 +97,10 @@ class Library:
         """The corpus, to be changed where the settings allow it."""
         allowed = self._settings.add_documents
         return Shelf(self._corpus, self._index, self._encoder, self._settings, open_=allowed)
+
+    def record(self, judgement: Judgement) -> None:
+        """Keep what a reader said of an answer. Raises EvalError for a place that is not there."""
+        record(self._index, judgement, self.current())
 
     def _draw_sheet(self, document: Document, page: int, spans: tuple[Span, ...]) -> bytes:
         """A page of a PDF as WebP, the spans marked; drawn from the very file that was indexed.

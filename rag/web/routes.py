@@ -8,16 +8,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from rag.errors import RagError
+from rag.evals.feedback import read_judgement
 from rag.types import Document
 from rag.web.library import Library
 from rag.web.markup import Span, heading_at, is_version, show_document, show_problem, show_programs
 
 _SPAN = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
-_SERVED = ("style.css", "chat.js", "scope.js", "library.js")
+_SERVED = ("style.css", "chat.js", "scope.js", "feedback.js", "library.js")
 _HEADERS = {
     # A document's page needs nothing but the style sheet: no script could run in it.
     "Content-Security-Policy": (
@@ -58,6 +59,14 @@ def make_router(library: Library) -> APIRouter:
     @router.get("/programs", response_class=HTMLResponse)
     def programs(request: Request) -> HTMLResponse:
         return HTMLResponse(show_programs(str(request.base_url)), headers=DESK_HEADERS)
+
+    @router.put("/feedback")
+    def feedback(values: dict[str, Any]) -> None:
+        """Keep what a reader said of an answer, for ``rag eval --from-feedback``."""
+        try:
+            library.record(read_judgement(values))
+        except RagError as error:
+            raise HTTPException(409, str(error)) from None
 
     for name in _SERVED:
         router.get(f"/{name}")(partial(_serve_file, name))

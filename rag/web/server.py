@@ -29,7 +29,8 @@ Names = Sequence[str]  # of hosts
 _SHUTDOWN = 2  # seconds that questions in flight are given
 _HEAD = """<link rel="stylesheet" href="/style.css">
 <script type="module" src="/chat.js"></script>
-<script type="module" src="/scope.js"></script>"""
+<script type="module" src="/scope.js"></script>
+<script type="module" src="/feedback.js"></script>"""
 _FAVICON = Path(__file__).parent / "favicon.svg"
 
 

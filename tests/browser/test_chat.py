@@ -90,6 +90,24 @@ def test_every_marker_opens_exactly_its_quote(page: Page, question: str) -> None
         assert mark.get_attribute("data-place") == page.locator("#pane .place").text_content()
 
 
+def test_every_marker_of_fifty_answers_opens_its_quote(page: Page) -> None:
+    lines = (ROOT / "tests" / "questions.jsonl").read_text("utf-8").splitlines()
+    answered = 0
+    for question in map(json.loads, lines):
+        if not question["quotes"] or answered == 50:
+            continue
+        turn = ask(page, question["question"])
+        markers, words = turn.locator(".marker"), turn.locator(".words")
+        answered += markers.count() > 0
+        for number in range(markers.count()):
+            mark = open_beside(page, markers.nth(number)).locator("#quote")
+            assert mark.text_content() == words.nth(number).text_content(), question
+        if answered % 10 == 0:  # a thread of fifty turns is redrawn at each
+            page.evaluate("sessionStorage.clear()")
+            page.reload()
+    assert answered == 50
+
+
 def test_sources_and_other_places_open_the_same_words(page: Page) -> None:
     turn = ask(page, "When does the ferry to Ostergat leave?")
     links = turn.locator(".sources a")
@@ -297,6 +315,27 @@ def test_an_answer_is_copied_and_a_conversation_saved_with_its_citations(
     assert text[quote["start"] : quote["end"]] == quote["text"] == LIGHTHOUSE
     assert values["turns"][0]["generation"].isdecimal()
     assert [turn["answered"] for turn in values["turns"]] == [True, False]
+
+
+def test_a_sentence_chosen_in_the_pane_is_kept_as_the_answer(page: Page, server: Server) -> None:
+    turn = ask(page, "How many cats did the lighthouse keeper of Quillhaven keep?")
+    turn.get_by_role("button", name="Right").click()
+    expect(turn.locator("[data-said=right]")).to_have_attribute("aria-pressed", "true")
+    document = open_beside(page, turn.locator(".marker").first)
+    document.locator("#quote").evaluate(
+        """mark => {
+          const line = mark.ownerDocument.createTreeWalker(mark.parentNode, NodeFilter.SHOW_TEXT);
+          let last; while (line.nextNode()) last = line.currentNode;
+          const at = last.data.indexOf("Last line.");
+          mark.ownerDocument.getSelection().setBaseAndExtent(last, at, last, at + 10);
+        }"""
+    )
+    page.get_by_role("button", name="This answers it").click()
+    expect(turn.locator("[data-said=right]")).to_have_attribute("aria-pressed", "false")
+    lines = (server.index / "feedback.jsonl").read_text("utf-8").splitlines()
+    right, sentence = (json.loads(line) for line in lines[-2:])
+    assert (right["said"], right["quotes"][0]["text"]) == ("right", LIGHTHOUSE)
+    assert (sentence["said"], sentence["quotes"][0]["text"]) == ("sentence", "Last line.")
 
 
 def save(page: Page, name: str, to: Path) -> Path:
