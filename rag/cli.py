@@ -236,11 +236,10 @@ def chat(
     settings_file: _SettingsFile = None,
 ) -> None:
     """Serve the web chat, to this machine or to those who sign in."""
-    from rag.web import Callers, serve
+    from rag.web import Callers, Folders, serve
 
     serve(
-        corpus,
-        index,
+        Folders(corpus, index),
         load_settings(settings_file),
         host,
         port,

@@ -16,7 +16,6 @@ from rag.generation import Generation
 from rag.settings import Settings
 from rag.web.library import Library
 from rag.web.server import make_app
-from rag.web.shelf import Shelf
 from tests.encoders import WordEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Gradio leaves loops unclosed
@@ -26,8 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Gradio lea
 def client(corpus: Path, index: Path, words: WordEncoder) -> Iterator[Client]:
     """A client of a server in a thread."""
     library = Library(corpus, index, Settings(), words)
-    shelf = Shelf(corpus, index, words, Settings(), open_=True)
-    config = uvicorn.Config(make_app(library, shelf), port=0, log_level="error")
+    config = uvicorn.Config(make_app(library), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

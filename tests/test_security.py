@@ -23,7 +23,7 @@ from rag.accounts import Accounts, add_account, read_accounts
 from rag.build import build_index
 from rag.errors import AccountError
 from rag.settings import Settings
-from rag.web import Callers, serve
+from rag.web import Callers, Folders, serve
 from rag.web.library import Library
 from rag.web.limit import Limit
 from rag.web.routes import make_router
@@ -431,7 +431,7 @@ def test_where_others_reach_it_accounts_are_demanded(
     index: Path, host: str, names: tuple[str, ...]
 ) -> None:
     with pytest.raises(AccountError, match=r"--auth-file.*rag user add"):
-        serve(index, Settings(), host, 0, Callers(names=names))
+        serve(Folders(index, index), Settings(), host, 0, Callers(names=names))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from rag.errors import IndexMissing, ModelError, RagError
 from rag.generation import Generation, open_generation
 from rag.settings import Settings
 from rag.types import Answer, Document, Quote
-from rag.web import serve
+from rag.web import Folders, serve
 from rag.web.library import Library
 from rag.web.markup import exact, quoted, readable_date, say_how_sure, show_answer, show_document
 from rag.web.page import EXAMPLES, greet, reply
@@ -598,4 +598,4 @@ def test_a_taken_port_is_explained(index: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RagError, match=rf"port {port} .*in use.*--port"):
-            serve(index, index, Settings(), "127.0.0.1", port)
+            serve(Folders(index, index), Settings(), "127.0.0.1", port)

@@ -14,6 +14,14 @@ from rag.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the documents lie, and their index."""
+
+    corpus: Path
+    index: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Callers:
     """Who may call: the accounts in a file, or without one this machine; and under which names."""
 
@@ -22,8 +30,7 @@ class Callers:
 
 
 def serve(
-    corpus: Path,
-    index: Path,
+    folders: Folders,
     settings: Settings,
     host: str,
     port: int,
@@ -54,7 +61,7 @@ def serve(
     accounts = Accounts(callers.auth_file) if callers.auth_file else None
     with _open_log(log) as opened:
         watch = Watch(opened, questions=log_questions)
-        run(corpus, index, settings, host, port, accounts, callers.names, watch)
+        run(folders, settings, host, port, accounts, callers.names, watch)
 
 
 def _open_log(path: Path | None) -> AbstractContextManager[TextIO | None]:

@@ -15,6 +15,7 @@ from rag.accounts import Accounts
 from rag.encoder import SentenceEncoder
 from rag.errors import RagError
 from rag.settings import Settings
+from rag.web import Folders
 from rag.web.documents import make_documents_router
 from rag.web.library import Library
 from rag.web.page import make_page
@@ -35,8 +36,7 @@ _FAVICON = Path(__file__).parent / "favicon.svg"
 
 
 def run(
-    corpus: Path,
-    index: Path,
+    folders: Folders,
     settings: Settings,
     host: str,
     port: int,
@@ -46,7 +46,7 @@ def run(
 ) -> None:
     """As ``rag.web.serve``."""
     encoder = SentenceEncoder(settings.model, settings.engine)
-    library = WatchedLibrary(corpus, index, settings, encoder, watch)
+    library = WatchedLibrary(folders.corpus, folders.index, settings, encoder, watch)
     with _listen(host, port) as listener:
         app = make_app(library, accounts, (host, *names), settings.max_file_mb << 20, watch)
         config = uvicorn.Config(

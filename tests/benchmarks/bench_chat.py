@@ -1,0 +1,83 @@
+"""How long the browser takes from a sent question to its first quote, and what the page weighs.
+
+    python -m tests.benchmarks.bench_chat URL [QUESTIONS]
+
+asks each question of a running chat twice and counts the second time, in Debian's Chromium.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from statistics import quantiles
+
+from playwright.sync_api import Page, Response, sync_playwright
+
+from tests.conftest import CHROMIUM, ROOT, SWITCHES
+
+_COUNT = 50  # questions asked
+
+# Milliseconds from the click on the button to the frame that shows the quote, or the refusal.
+_ASK = """
+question => new Promise(resolve => {
+  const box = document.querySelector("#box textarea");
+  const shown = () => document.querySelectorAll(".turn .figures").length;
+  const before = shown();
+  box.value = question;
+  box.dispatchEvent(new Event("input"));
+  setTimeout(() => {
+    const sent = performance.now();
+    new MutationObserver((_, observer) => {
+      if (shown() === before) return;
+      observer.disconnect();
+      requestAnimationFrame(() => resolve(performance.now() - sent));
+    }).observe(document.body, {subtree: true, childList: true});
+    document.querySelector(".submit-button").click();
+  });
+})
+"""
+
+
+def main(url: str, questions: Path = ROOT / "tests" / "questions.jsonl") -> None:
+    """Print the page's weight, then the times."""
+    lines = questions.read_text("utf-8").splitlines()
+    asked = [json.loads(line)["question"] for line in lines[:_COUNT]]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        print(f"{_weigh(page, url):,} bytes in {len(page.frames)} frame, as sent")  # noqa: T201
+        times = sorted(_time(page, question) for question in asked)
+        browser.close()
+    p50, p95 = quantiles(times, n=20)[9], quantiles(times, n=20)[18]
+    print(f"{len(times)} questions: p50 {p50:.0f} ms, p95 {p95:.0f} ms, most {times[-1]:.0f} ms")  # noqa: T201
+
+
+def _weigh(page: Page, url: str) -> int:
+    """Open the page and return the bytes of all bodies, as sent."""
+    responses: list[Response] = []
+    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108
+    page.goto(url)
+    page.get_by_role("textbox", name="Your question").wait_for()
+    page.locator("#welcome p").wait_for()
+    page.wait_for_timeout(1_500)  # Gradio opens a stream that never goes quiet
+    ended = [
+        response.request for response in responses if response.request.timing["responseEnd"] > 0
+    ]
+    return sum(request.sizes()["responseBodySize"] for request in ended)
+
+
+def _time(page: Page, question: str) -> float:
+    for _ in range(2):
+        took = float(page.evaluate(_ASK, question))
+        page.wait_for_timeout(300)  # the turn joins the thread, the pane opens
+    if page.locator("#thread .turn").count() > 20:
+        page.evaluate("sessionStorage.clear()")
+        page.reload()
+        page.get_by_role("textbox", name="Your question").wait_for()
+        page.wait_for_timeout(500)
+    return took
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(Path, sys.argv[2:3]))
