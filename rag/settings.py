@@ -10,7 +10,7 @@ from typing import Any
 from rag.errors import SettingsError
 
 SETTINGS_FILE = "rag.toml"
-THRESHOLDS = {"eager": 0.4, "balanced": 0.65, "cautious": 0.85}
+THRESHOLDS = {"eager": 0.4, "balanced": 0.7, "cautious": 0.85}
 ENGINES = ("onnx", "sentence-transformers")  # what runs the model
 FUSIONS = ("scores", "ranks")
 

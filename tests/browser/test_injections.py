@@ -84,7 +84,7 @@ def hostile(
         (corpus / f"{town}.txt").write_text(row, "utf-8")
     (corpus / "orders.txt").write_text(ORDERS)
     build_index(corpus, index, encoder, Settings())
-    with _serving(index, folder) as url:
+    with _serving(corpus, index, folder) as url:
         yield Server(url, corpus, index)
 
 
