@@ -108,7 +108,8 @@ class Guard:
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
             return _say(411, "Say how long the request is: Content-Length is missing.")
-        most = self._most_upload if request.url.path == f"{_API}upload" else _MOST_BODY
+        uploads = request.url.path.startswith((f"{_API}upload", "/corpus/"))
+        most = self._most_upload if uploads else _MOST_BODY
         if int(length) > most:
             return _say(413, f"This is over the limit of {most / 2**20:.4g} MB.")
         return None
