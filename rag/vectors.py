@@ -78,8 +78,9 @@ class Vectors:
         if self._graph is None:
             return _nearest(self._rows, vector, k)
         faiss: Any = importlib.import_module("faiss")  # its stubs do not know all of it
-        depth = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_DEPTH, 2 * k))
-        _, found = self._graph.search(vector[None, :], k, params=depth)
+        more = 2 * k  # the graph's own order is rough: its numbers have 8 bits
+        depth = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_DEPTH, 2 * more))
+        _, found = self._graph.search(vector[None, :], more, params=depth)
         near = found[0][found[0] >= 0]  # faiss pads with id -1
         return [(int(near[i]), score) for i, score in _nearest(self._rows[near], vector, k)]
 
