@@ -210,17 +210,24 @@ def test_what_the_page_does_not_need_of_gradio_is_closed(app: FastAPI, path: str
     [
         *(("/gradio_api/queue/join", (1 << 20) + 1, 413), ("/gradio_api/queue/join", None, 411)),
         *(("/gradio_api/upload", (2 << 20) + 1, 413), ("/gradio_api/upload", -1, 411)),
-        ("/documents/bees.txt", 9**30, 413),
+        *(("/corpus/a.txt", (2 << 20) + 1, 413), ("/documents/bees.txt", 9**30, 413)),
     ],
 )
 def test_a_request_that_is_too_long_is_refused_unread(
     app: FastAPI, path: str, length: int | None, status: int
 ) -> None:
     client = _client(app)
-    request = client.build_request("POST", path, content=iter([b"x"]))
+    chunks = iter([b"x"])  # of an unknown length
+    request = client.build_request("POST", path, content=chunks if length is None else b"x")
     if length is not None:
         request.headers["content-length"] = str(length)
     assert client.send(request).status_code == status
+
+
+def test_a_request_without_a_body_needs_no_length(app: FastAPI) -> None:
+    request = _client(app).build_request("DELETE", "/documents/bees.txt")
+    assert "content-length" not in request.headers
+    assert _client(app).send(request).status_code in {404, 405}
 
 
 # The headers

@@ -103,10 +103,8 @@ class Guard:
         return _say(421, "This server does not answer to that name: start it with --name.")
 
     def _refuse_size(self, request: Request) -> Response | None:
-        if request.method in {"GET", "HEAD"}:
-            return None
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal():
+        length = request.headers.get("content-length", "0")  # without one there is no body
+        if "transfer-encoding" in request.headers or not length.isdecimal():
             return _say(411, "Say how long the request is: Content-Length is missing.")
         uploads = request.url.path.startswith((f"{_API}upload", "/corpus/"))
         most = self._most_upload if uploads else _MOST_BODY
