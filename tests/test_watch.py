@@ -19,6 +19,7 @@ from fastapi.testclient import TestClient
 from rag.errors import QuestionError
 from rag.settings import Settings
 from rag.web.watch import Watch, Watched, WatchedLibrary, make_router
+from tests.asking import queue_body
 from tests.browser.conftest import _free_port
 from tests.conftest import ROOT
 from tests.encoders import WordEncoder
@@ -100,6 +101,7 @@ def test_it_ends_in_five_seconds_and_answers_what_was_asked_before(
         asking = threading.Thread(target=lambda: heard.append(_ask(client)))
         asking.start()
         while 'part="gradio_api",status="200"' not in client.get("/metrics").text:
+            assert asking.is_alive()
             time.sleep(0.001)  # until the question has been taken
         started = time.monotonic()
         server.send_signal(signal.SIGTERM)
@@ -113,14 +115,8 @@ def test_it_ends_in_five_seconds_and_answers_what_was_asked_before(
 
 def _ask(client: httpx.Client) -> str:
     """Ask as the page does, and listen to the end."""
-    page = client.get("/config").json()
-    number = next(d["id"] for d in page["dependencies"] if len(d["inputs"]) == 1 and d["targets"])
-    body = {
-        "data": ["How many American soldiers are deployed in Iraq?"],
-        "fn_index": number,
-        "session_hash": "abc",
-        "trigger_id": page["dependencies"][0]["targets"][0][0],
-    }
+    question = "How many American soldiers are deployed in Iraq?"
+    body = queue_body(client.get("/config").json(), question, "abc")
     client.post("/gradio_api/queue/join", json=body).raise_for_status()
     told = ""
     with client.stream("GET", "/gradio_api/queue/data?session_hash=abc") as stream:

@@ -25,6 +25,8 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from tests.asking import queue_body
+
 ROOT = Path(__file__).parents[2]
 _PAGE = 4096  # bytes of memory
 
@@ -95,13 +97,7 @@ async def _ask_on(client: httpx.AsyncClient, config: Any, user: _User, end: floa
 
 async def _ask(client: httpx.AsyncClient, config: Any, question: str, session: str) -> str:
     """The last thing that the page would show."""
-    ask = next(d for d in config["dependencies"] if len(d["inputs"]) == 1 and d["targets"])
-    body = {
-        "data": [question],
-        "fn_index": ask["id"],
-        "session_hash": session,
-        "trigger_id": ask["targets"][0][0],
-    }
+    body = queue_body(config, question, session)
     (await client.post("/gradio_api/queue/join", json=body)).raise_for_status()
     told = ""
     async with client.stream("GET", f"/gradio_api/queue/data?session_hash={session}") as stream:
