@@ -70,7 +70,7 @@ $(VENV)/bin/python:
 
 # The CPU build of torch comes first, alone, so that nothing else is asked of its index.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing (about 400 MB to download the first time)"
+	@echo "Installing (about 500 MB to download the first time)"
 	@$(PIP) install --quiet --no-deps --constraint constraints.txt --index-url $(TORCH_INDEX) \
 	  --retries 0 --timeout 20 torch || echo "PyTorch's CPU index cannot be reached; going on without"
 	$(PIP) install --progress-bar on --constraint constraints.txt --editable . || { echo "\

@@ -26,6 +26,8 @@ _DATE = re.compile(
     rf"(?: (?P<late_day>\d\d?)(?:st|nd|rd|th)?\b)?(?:,? )?)?(?P<year>\b(?:1\d|20)\d\d\b)?",
     re.IGNORECASE,
 )
+# "When it was announced in May, …": a date of something else than the sentence states.
+_ASIDE = re.compile(r"^(?:when|while|as|once)\b[^,]*,", re.IGNORECASE)
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _SMALL = [
     "zero",
@@ -98,7 +100,7 @@ def agree(some: Iterable[Value], others: Iterable[Value]) -> bool | None:
 
 
 def _dates(text: str) -> Iterator[Date]:
-    for found in _DATE.finditer(" ".join(text.split())):
+    for found in _DATE.finditer(_ASIDE.sub("", " ".join(text.split()))):
         month, year = found["month"], found["year"]
         if month or year:
             day = found["day"] or found["late_day"]
