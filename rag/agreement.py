@@ -26,8 +26,8 @@ _DATE = re.compile(
     rf"(?: (?P<late_day>\d\d?)(?:st|nd|rd|th)?\b)?(?:,? )?)?(?P<year>\b(?:1\d|20)\d\d\b)?",
     re.IGNORECASE,
 )
-# "When it was announced in May, …": a date of something else than the sentence states.
-_ASIDE = re.compile(r"^(?:when|while|as|once)\b[^,]*,", re.IGNORECASE)
+# "… when it was announced in May": a date of something else than the sentence states.
+_ASIDE = re.compile(r"\b(?:when|while|once)\b[^,;]*", re.IGNORECASE)
 _SCALES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _SMALL = [
     "zero",

@@ -24,6 +24,7 @@ HOW_MANY = "How many soldiers are there?"
         ("in late 2017", {Date(2017, None, None, "end")}),
         ("from mid-May to June 1999", {Date(None, 5, None, "middle"), Date(1999, 6, None, None)}),
         ("When it was announced in May 2024, they had met in 2019", {Date(2019, None, None, None)}),
+        ("they had met in 2019 when it was announced in May", {Date(2019, None, None, None)}),
         ("2,500 marches were decided by 12 augurs", set()),
     ],
 )  # fmt: skip
