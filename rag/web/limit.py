@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from time import monotonic as _now
 
 _MOST_CALLERS = 10_000  # remembered
 
@@ -19,7 +19,7 @@ class Limit:
 
     def take(self, caller: str) -> float:
         """Count a call; the seconds to wait where it is one too many, else 0."""
-        now = time.monotonic()
+        now = _now()
         left, last = self._buckets.pop(caller, (float(self.calls), now))
         left = min(self.calls, left + (now - last) * self.calls / self.seconds)
         self._buckets[caller] = (left - 1 if left >= 1 else left, now)
