@@ -346,7 +346,10 @@ def test_wrong_words_open_nothing_and_tell_nothing(
     assert "set-cookie" not in reply.headers
 
 
-def test_tries_are_limited_and_then_the_right_password_does_not_help(closed: FastAPI) -> None:
+def test_tries_are_limited_and_then_the_right_password_does_not_help(
+    closed: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.web.limit._now", lambda: 100.0)
     client = _client(closed)
     statuses = [_sign_in(client, password="wrong").status_code for _ in range(12)]  # noqa: S106
     assert statuses == [403] * 10 + [429] * 2
