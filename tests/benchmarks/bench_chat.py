@@ -20,7 +20,8 @@ _COUNT = 50  # questions asked
 
 # Milliseconds from the click on the button to the frame that shows the quote, or the refusal.
 _ASK = """
-question => new Promise(resolve => {
+question => new Promise((resolve, reject) => {
+  setTimeout(reject, 30000, `no answer to: ${question}`);
   const box = document.querySelector("#box textarea");
   const shown = () => document.querySelectorAll(".turn .figures").length;
   const before = shown();
@@ -46,7 +47,7 @@ def main(url: str, questions: Path = ROOT / "tests" / "questions.jsonl") -> None
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        print(f"{_weigh(page, url):,} bytes in {len(page.frames)} frame, as sent")  # noqa: T201
+        print(f"{_weigh(page, url):,} bytes, as sent")  # noqa: T201
         times = sorted(_time(page, question) for question in asked)
         browser.close()
     p50, p95 = quantiles(times, n=20)[9], quantiles(times, n=20)[18]
@@ -58,8 +59,7 @@ def _weigh(page: Page, url: str) -> int:
     responses: list[Response] = []
     page.on("response", lambda response: responses.append(response))  # noqa: PLW0108
     page.goto(url)
-    page.get_by_role("textbox", name="Your question").wait_for()
-    page.locator("#welcome p").wait_for()
+    _wait(page)
     page.wait_for_timeout(1_500)  # Gradio opens a stream that never goes quiet
     ended = [
         response.request for response in responses if response.request.timing["responseEnd"] > 0
@@ -74,9 +74,13 @@ def _time(page: Page, question: str) -> float:
     if page.locator("#thread .turn").count() > 20:
         page.evaluate("sessionStorage.clear()")
         page.reload()
-        page.get_by_role("textbox", name="Your question").wait_for()
-        page.wait_for_timeout(500)
+        _wait(page)
     return took
+
+
+def _wait(page: Page) -> None:
+    """Until the page listens: then its server has greeted it."""
+    page.locator("#welcome p").wait_for()
 
 
 if __name__ == "__main__":
