@@ -50,7 +50,8 @@ eval: install ## measure the answers on the shipped questions
 
 test: $(VENV)/.installed-dev ## run the tests
 	@echo "Running the tests (some minutes)"
-	@$(BIN)/python -m pytest --cov=rag --cov-report=term --cov-fail-under=90
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  --cov=rag --cov-report=term --cov-fail-under=90
 
 bench: $(VENV)/.installed-dev ## measure the index against its rivals: make bench SOURCE=folder of documents
 	@$(BIN)/python -m tests.benchmarks.bench_index $(or $(SOURCE),corpus) $(BENCH)
