@@ -26,7 +26,8 @@ def read_signals(ranking: Ranking) -> dict[str, float]:
 
     sentence: weighted MaxSim of the best sentence; passage: cosine of the nearest passage; said:
     the share of the question's words, by rarity, that stand in the best sentence or beside it;
-    unsaid_names: the share of names and numbers among them that do not.
+    unsaid_names: the share of names and numbers among them that do not. A question that leans on
+    its thread and has no such word, as "Why?", has them all said.
     """
     question, hits = ranking.question, ranking.reading.hits
     if not np.isfinite(ranking.scores).any():
@@ -34,14 +35,15 @@ def read_signals(ranking: Ranking) -> dict[str, float]:
     best = int(ranking.scores.argmax())
     near = {word.stem for word in read_words(_surroundings(best, ranking))}
     rarity = dict(zip(question.words, question.rarity.tolist(), strict=True))
-    counted = [word for word in rarity if not word.is_stop] or list(rarity)
+    content = [word for word in rarity if not word.is_stop]
+    counted = content if content or question.carried else list(rarity)
     whole = sum(rarity[word] for word in counted) or 1.0
     unsaid = [word for word in counted if word.stem not in near]
     names = [word for word in unsaid if _is_name(word, question.text)]
     return {
         "sentence": float(ranking.similarity[best]),
         "passage": max(hit.vector for hit in hits),
-        "said": 1 - sum(rarity[word] for word in unsaid) / whole if counted else 0.0,
+        "said": 1 - sum(rarity[word] for word in unsaid) / whole if rarity else 0.0,
         "unsaid_names": sum(rarity[word] for word in names) / whole,
     }
 

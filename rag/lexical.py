@@ -25,6 +25,7 @@ STOP_WORDS = frozenset(
     "then than so such not no nor into about over under up down out off again there here what "
     "which who whom whose when where why how s t".split()
 )
+_IRREGULAR = Path(__file__).with_name("irregular.txt")
 _HEAP_BYTES = 64 << 20
 _NONE: Mapping[str, float] = MappingProxyType({})
 
@@ -183,8 +184,15 @@ def _stem(word: str) -> str:
     word = word.replace("’", "'").removesuffix("'s")
     if word[:1].isdigit():
         return word.replace(",", "")
-    stems: list[str] = _stemmer().analyze(word)
+    stems: list[str] = _stemmer().analyze(_irregular().get(word, word))
     return stems[0] if stems else word
+
+
+@lru_cache(1)
+def _irregular() -> dict[str, str]:
+    """Irregular forms, which no rule of a stemmer reaches, with the form they are of."""
+    lines = _IRREGULAR.read_text("utf-8").splitlines()
+    return {form: base for base, *forms in map(str.split, lines) for form in forms}
 
 
 @lru_cache(1)

@@ -12,7 +12,7 @@ from typing import Any, Self
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.types import Skipped
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 
 

@@ -8,6 +8,7 @@ import pytest
 from rag.errors import IndexDamaged
 from rag.lexical import Lexical, read_words, write_lexical
 
+ROOT = Path(__file__).parent.parent
 PASSAGES = [
     ("a.md", "The drones attacked a café in Kirkuk."),
     ("b ü.md", "A drone is attacking; the drone attacks again and again."),
@@ -33,6 +34,18 @@ def found(hits: list[tuple[int, float]]) -> list[int]:
 
 def test_other_forms_of_a_word_are_found(lexical: Lexical) -> None:
     assert found(search(lexical, "ATTACKS by drones")) == [1, 0]
+
+
+def test_irregular_forms_of_a_word_are_found(tmp_path: Path) -> None:
+    write_lexical(tmp_path / "lexical", [("a.md", "The men withdrew."), ("b.md", "They stayed.")])
+    lexical = Lexical(tmp_path / "lexical")
+    assert found(search(lexical, "Did the man withdraw?")) == [0]
+    assert found(search(lexical, "withdrawn women")) == [0]
+
+
+def test_no_irregular_form_is_one_of_two_words() -> None:
+    forms = (ROOT / "rag" / "irregular.txt").read_text("utf-8").split()
+    assert len(set(forms)) == len(forms)
 
 
 def test_accents_and_case_do_not_matter(lexical: Lexical) -> None:

@@ -100,6 +100,15 @@ def test_the_question_weighs_more_than_what_is_carried_over(
     assert np.linalg.norm(read.encoding.vector) == pytest.approx(1)
 
 
+def test_a_question_without_words_of_its_own_has_nothing_unsaid(
+    generation: Generation, words: WordEncoder
+) -> None:
+    assert answer("Why so?", generation, words, EAGER).signals["said"] == 0
+    assert answer("Why so?", generation, words, EAGER, thread=THREAD).signals["said"] == 1
+    wordy = answer("Why so late?", generation, words, EAGER, thread=THREAD)
+    assert wordy.signals["said"] == 0
+
+
 def test_a_turn_of_any_length_is_carried_over(generation: Generation, words: WordEncoder) -> None:
     given = answer("Why?", generation, words, EAGER, thread=["the Danube " * 50_000])
     assert given.hits[0].passage.document == "rivers.md"
