@@ -15,7 +15,7 @@ from rag.rerank import Ranking, read_hits
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.spelling import correct_spelling
-from rag.thread import carry_over
+from rag.thread import carry_over, is_whole
 from rag.types import Answer
 
 MAX_QUESTION = 1_000  # characters: about what the model reads at once
@@ -65,6 +65,8 @@ def answer(
 def _check(question: str, documents: Sequence[str], generation: Generation) -> None:
     if not question.strip():
         raise QuestionError("the question is empty: type what you want to know")
+    if not is_whole(question):
+        raise QuestionError("the question holds half of a character: type it anew")
     if len(question) > MAX_QUESTION:
         raise QuestionError(
             f"the question has {len(question):,} characters: ask it in {MAX_QUESTION:,} or fewer"

@@ -355,6 +355,8 @@ def _answer_lines(lines: Iterable[str], desk: _Desk, *, as_json: bool) -> bool:
 
 def _parse(line: str) -> _Asked:
     """Read a question, or an object in the spans layout of question sets."""
+    from rag.thread import read_thread
+
     if not line.startswith("{"):
         return _Asked(line)
     try:
@@ -367,15 +369,7 @@ def _parse(line: str) -> _Asked:
         ) from None
     if not isinstance(question, str) or not _are_names(documents):
         raise QuestionError('"question" must be a text and "documents" a list of names')
-    if not _are_turns(thread):
-        raise QuestionError('"thread" must be a list of {"role": …, "text": …}, oldest first')
-    return _Asked(question, tuple(documents), tuple(turn["text"] for turn in thread))
-
-
-def _are_turns(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(turn, dict) and isinstance(turn.get("text"), str) for turn in value
-    )
+    return _Asked(question, tuple(documents), read_thread(thread))
 
 
 def _are_names(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from rag.types import Answer, Document, Hit, Quote
 
@@ -14,12 +14,47 @@ NEAREST = 3  # hits that a refusal shows
 _HARMLESS = {"\n", "\t", "\u200c", "\u200d"}  # the joiners shape letters and emoji
 
 
-def answer_object(answer: Answer) -> dict[str, Any]:
+class PlaceObject(TypedDict):
+    """A place of a document: characters of its text, end exclusive."""
+
+    document: str
+    start: int
+    end: int
+
+
+class HitObject(PlaceObject):
+    """A passage with its score; higher is better."""
+
+    score: float
+
+
+class QuoteObject(HitObject):
+    """A quote with the other places of its words."""
+
+    title: str
+    page: int | None
+    text: str
+    also_in: list[PlaceObject]
+
+
+class AnswerObject(TypedDict):
     """One answer as ``rag ask --json`` prints it."""
-    understood = {"searched_for": answer.searched_for} if answer.searched_for else {}
-    return {
+
+    question: str
+    searched_for: NotRequired[str]  # where it was understood otherwise than as it stands
+    answered: bool
+    confidence: float  # 0..1
+    seconds: float
+    agreeing: list[str]
+    differ: bool
+    quotes: list[QuoteObject]
+    passages: list[HitObject]
+
+
+def answer_object(answer: Answer) -> AnswerObject:
+    """One answer as ``rag ask --json`` prints it."""
+    values: AnswerObject = {
         "question": answer.question,
-        **understood,
         "answered": answer.answered,
         "confidence": round(answer.confidence, 4),
         "seconds": round(answer.seconds, 4),
@@ -28,9 +63,10 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "quotes": [_quote_object(quote) for quote in answer.quotes],
         "passages": [hit_object(hit) for hit in answer.hits[:PASSAGES]],
     }
+    return {**values, "searched_for": answer.searched_for} if answer.searched_for else values
 
 
-def hit_object(hit: Hit) -> dict[str, Any]:
+def hit_object(hit: Hit) -> HitObject:
     """One passage as ``rag ask --json`` and ``rag search --json`` list it."""
     return {
         "document": hit.passage.document,
@@ -40,7 +76,7 @@ def hit_object(hit: Hit) -> dict[str, Any]:
     }
 
 
-def _quote_object(quote: Quote) -> dict[str, Any]:
+def _quote_object(quote: Quote) -> QuoteObject:
     return {
         "document": quote.document.name,
         "title": quote.document.title,

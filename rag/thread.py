@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rag.errors import QuestionError
 from rag.lexical import read_words
 
 _TURNS = 2  # that are carried over: as a rule the last question and its answer
@@ -23,6 +24,27 @@ def carry_over(question: str, thread: Sequence[str]) -> tuple[str, ...]:
     """
     said = [turn for turn in thread if turn.strip()]
     return tuple(said[-_TURNS:]) if _leans(question) else ()
+
+
+def read_thread(turns: object) -> tuple[str, ...]:
+    """The texts of a thread as question sets hold it: [{"role": …, "text": …}, …], oldest first.
+
+    Raises QuestionError for anything else.
+    """
+    if not isinstance(turns, list) or not all(map(_is_turn, turns)):
+        raise QuestionError('"thread" must be a list of {"role": …, "text": …}, oldest first')
+    return tuple(turn["text"] for turn in turns)
+
+
+def _is_turn(value: object) -> bool:
+    return (
+        isinstance(value, dict) and isinstance(value.get("text"), str) and is_whole(value["text"])
+    )
+
+
+def is_whole(text: str) -> bool:
+    """Whether it is Unicode: a half of a surrogate pair, which JSON can hold, is no character."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _leans(question: str) -> bool:

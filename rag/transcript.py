@@ -20,7 +20,7 @@ def turn_object(answer: Answer, generation: Generation) -> dict[str, Any]:
 
     That is the generation's name, and for each quote its document's date and digest.
     """
-    values = answer_object(answer)
+    values: dict[str, Any] = {**answer_object(answer)}
     del values["passages"]
     for row, quote in zip(values["quotes"], answer.quotes, strict=True):
         row |= {"date": quote.document.date, "digest": quote.document.digest}
@@ -32,6 +32,8 @@ def turn_object(answer: Answer, generation: Generation) -> dict[str, Any]:
 def turn_markdown(answer: Answer) -> str:
     """The question, the quotes and their citations; a document's text is never read as markup."""
     parts = [f"**{_escape(' '.join(answer.question.split()))}**"]
+    if answer.searched_for:
+        parts.append(f"Searched for: {_escape(' '.join(answer.searched_for.split()))}")
     for number, quote in enumerate(answer.quotes, start=1):
         parts.append(f"{_block_quote(quote.text)} \\[{number}\\]")
     for number, quote in enumerate(answer.quotes, start=1):

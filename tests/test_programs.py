@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ def client(corpus: Path, index: Path, words: WordEncoder) -> Iterator[Client]:
     client.close()
     server.should_exit = True
     thread.join(10)
+    gc.collect()  # while the mark above holds
 
 
 def test_programs_get_the_same_answers(client: Client, generation: Generation) -> None:
@@ -58,6 +60,22 @@ def test_programs_get_the_same_answers(client: Client, generation: Generation) -
         client.predict(" ", api_name="/ask")
     api = client.view_api(return_format="dict", print_info=False)
     assert set(api["named_endpoints"]) == {"/ask", "/search", "/document"}
-    (question, documents) = api["named_endpoints"]["/ask"]["parameters"]
+    question, *others = api["named_endpoints"]["/ask"]["parameters"]
     assert question["python_type"]["type"] == "str"
-    assert documents["parameter_has_default"]
+    names = ["documents", "thread", "as_written"]
+    assert [other["parameter_name"] for other in others] == names
+    assert all(other["parameter_has_default"] for other in others)
+
+
+def test_programs_ask_in_a_thread(client: Client) -> None:
+    thread = [
+        {"role": "user", "text": "How long is the Danube?"},
+        {"role": "assistant", "text": "The Danube is 2,850 kilometres long."},
+    ]
+    asked = {"question": "And where does it rise?", "thread": thread, "api_name": "/ask"}
+    followed = client.predict(**asked)
+    assert followed["searched_for"].endswith("(after “How long is the Danube?”)")
+    assert followed["passages"][0]["document"] == "rivers.md"
+    assert "searched_for" not in client.predict(**asked, as_written=True)
+    with pytest.raises(AppError, match='"thread" must be a list of'):
+        client.predict("Why?", None, ["How long?"], api_name="/ask")

@@ -432,7 +432,12 @@ def _last(library: Library, question: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize(
     ("question", "said"),
-    [("", "the question is empty"), (" \n", "the question is empty"), ("x " * 50_000, "100,000")],
+    [
+        ("", "the question is empty"),
+        (" \n", "the question is empty"),
+        ("x " * 50_000, "100,000"),
+        ("\ud800", "half of a character"),
+    ],
 )
 def test_a_question_that_cannot_be_asked_is_explained(
     library: Library, question: str, said: str
@@ -441,6 +446,28 @@ def test_a_question_that_cannot_be_asked_is_explained(
     assert said in _text(turn, "notice")
     assert failed == question  # nothing typed is lost
     assert len(turn) < 2_000
+
+
+def test_a_follow_up_says_what_was_searched_for(library: Library) -> None:
+    said = json.dumps(
+        [
+            {"role": "user", "text": "How long is the Danube?"},
+            {"role": "assistant", "text": "The Danube is 2,850 kilometres long."},
+        ]
+    )
+    *_, (turn, _) = reply(library, "And where does it rise?", said=said)
+    assert "(after “How long is the Danube?”)" in _text(turn, "understood")
+    *_, (turn, _) = reply(library, "And where does it rise?", said=said, as_written=True)
+    assert "understood" not in turn
+
+
+@pytest.mark.parametrize(
+    "said", ["{", "[1]", "{}", '[{"text": 1}]', '[{"text": "\\ud800"}]', "[" * 100_000]
+)
+def test_a_thread_that_cannot_be_read_is_explained(library: Library, said: str) -> None:
+    *_, (turn, failed) = reply(library, "Do bees dance?", said=said)
+    assert "thread" in _text(turn, "notice")
+    assert failed == "Do bees dance?"
 
 
 def test_questions_in_any_script_get_a_turn(library: Library) -> None:

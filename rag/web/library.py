@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -81,16 +82,32 @@ class Library:
                 self._stamp = stamp
             return self._generation
 
-    def answer(self, question: str, scope: Scope = EVERYTHING) -> tuple[Answer, Generation]:
+    def answer(
+        self,
+        question: str,
+        scope: Scope = EVERYTHING,
+        thread: Sequence[str] = (),
+        *,
+        as_written: bool = False,
+    ) -> tuple[Answer, Generation]:
         """Answer once the model is loaded; return also the generation that answered.
 
-        Raises RagError with the cure when that cannot be done.
+        ``thread`` and ``as_written`` are those of ``rag.answer``. Raises RagError with the cure
+        when that cannot be done.
         """
         self._loaded.result()
         generation = self.current()
         generation.check_model(self._encoder)
-        documents = scope.names(generation)
-        return answer(question, generation, self._encoder, self._settings, documents), generation
+        found = answer(
+            question,
+            generation,
+            self._encoder,
+            self._settings,
+            scope.names(generation),
+            thread,
+            as_written=as_written,
+        )
+        return found, generation
 
     @cached_property
     def shelf(self) -> Shelf:

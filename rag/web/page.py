@@ -18,11 +18,12 @@ from rag.web.markup import (
     show_welcome,
 )
 from rag.web.programs import Endpoints
-from rag.web.scope import read_scope
+from rag.web.scope import read_said, read_scope
 
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING = 100  # questions; one more is told that the server is busy
+_POLL = 0.01  # seconds: Gradio looks for questions a thousand times a second, at 8 % of a core
 _LOADING = "Loading the model; your question is answered as soon as it is ready."
 _FAILED = "Sorry, something went wrong here. The server's log says what; please ask again."
 
@@ -34,11 +35,11 @@ EXAMPLES = {
     "pledges.md": "What will the $148 million pay for?",
 }
 
-# A click on an example asks it, through the same listener as the box.
+# A click on an example asks it.
 _CLICK = """
 element.addEventListener("click", event => {
   const example = event.target.closest("button.example");
-  if (example) trigger("select", {question: example.textContent});
+  if (example) trigger("select", {question: example.textContent, as_written: false});
 });
 """
 
@@ -49,16 +50,37 @@ _FOLLOW = """
 watch("value", () => element.querySelector(".turn:last-child")?.scrollIntoView());
 """
 
+# A question that was understood otherwise is asked again by a click, as it was written.
+_AS_WRITTEN = """
+element.addEventListener("click", event => {
+  const turn = event.target.closest("button.as-written")?.closest(".turn");
+  if (turn) trigger("select", {question: JSON.parse(turn.dataset.turn).question, as_written: true});
+});
+"""
+
+# What goes along with a question: the documents chosen and the last turns, as the browser keeps
+# them; the questions and the words of their quotes, cut to what the server reads of them.
+_ALONG = """
+(question, scope, said) => {
+  const turns = [...document.querySelectorAll("#thread .turn[data-turn]")].slice(-2);
+  said = turns.map(turn => JSON.parse(turn.dataset.turn)).flatMap(({question, quotes}) => [
+    {role: "user", text: question},
+    {role: "assistant", text: quotes.map(quote => quote.text).join(" ")},
+  ]).map(({role, text}) => ({role, text: [...text].slice(0, 1000).join("")}));
+  return [question, sessionStorage.getItem("scope") ?? "", JSON.stringify(said)];
+}
+"""
+
 # The box is emptied at once, so that typing can go on while the answer is on its way.
-_EMPTY = """
-(question, scope) => {
+_EMPTY = f"""
+(...along) => {{
   const box = document.querySelector("#box textarea");
-  if (box.value === question) {
+  if (box.value === along[0]) {{
     box.value = "";
     box.dispatchEvent(new Event("input"));
-  }
-  return [question, sessionStorage.getItem("scope") ?? ""];
-}
+  }}
+  return ({_ALONG})(...along);
+}}
 """
 
 # The finished turn joins the conversation; a question that failed goes back into an empty box.
@@ -80,27 +102,34 @@ def make_page(library: Library) -> gr.Blocks:
     with page:
         _html(show_masthead(), elem_id="masthead")
         welcome = _html("", elem_id="welcome", js_on_load=_CLICK)
-        thread = _html("", elem_id="thread", html_template=_LOG, js_on_load=_FOLLOW)
+        thread = _html("", elem_id="thread", html_template=_LOG, js_on_load=_FOLLOW + _AS_WRITTEN)
         turn = _html("", elem_id="turn", js_on_load=_FOLLOW)
         box = _box()
         failed = gr.Textbox(visible=False)
         scope = gr.Textbox(visible=False)
+        said = gr.Textbox(visible=False)
 
-        def respond(question: str, scope: str, event: gr.EventData) -> Iterator[tuple[str, str]]:
-            chosen = str(event.question) if event.target is welcome else question
-            yield from reply(library, chosen, scope)
+        def respond(
+            question: str, scope: str, said: str, event: gr.EventData
+        ) -> Iterator[tuple[str, str]]:
+            if event.target is box:
+                yield from reply(library, question, scope, said)
+            else:
+                as_written = bool(event.as_written)
+                yield from reply(library, str(event.question), scope, said, as_written=as_written)
 
-        asked = gr.on(
-            [box.submit, welcome.select],
-            respond,
-            [box, scope],
-            [turn, failed],
-            js=_EMPTY,
-            show_progress="hidden",
-            api_visibility="private",
-        )
         parts = [thread, turn, box, failed]
-        asked.then(None, parts, parts, js=_APPEND)
+        for triggers, js in (([box.submit], _EMPTY), ([welcome.select, thread.select], _ALONG)):
+            asked = gr.on(
+                triggers,
+                respond,
+                [box, scope, said],
+                [turn, failed],
+                js=js,
+                show_progress="hidden",
+                api_visibility="private",
+            )
+            asked.then(None, parts, parts, js=_APPEND)
         page.load(None, None, thread, js=_RESTORE)
         page.load(
             lambda: greet(library),
@@ -112,6 +141,7 @@ def make_page(library: Library) -> gr.Blocks:
         )
         Endpoints(library).add_to_page()
     page.queue(default_concurrency_limit=4, max_size=_MOST_WAITING)
+    page._queue.sleep_when_free = _POLL  # noqa: SLF001  nothing public sets it
     return page
 
 
@@ -134,12 +164,18 @@ def _box() -> gr.Textbox:
     )
 
 
-def reply(library: Library, question: str, scope: str = "") -> Iterator[tuple[str, str]]:
-    """The turn as it changes until the question is answered, and the question where that fails."""
+def reply(
+    library: Library, question: str, scope: str = "", said: str = "", *, as_written: bool = False
+) -> Iterator[tuple[str, str]]:
+    """The turn as it changes until the question is answered, and the question where that fails.
+
+    ``scope`` and ``said`` are the documents chosen and the thread, as the browser keeps them.
+    """
     notice = "Looking …" if library.is_loaded else _LOADING
     yield show_notice(question, notice, waiting=True), ""
     try:
-        yield show_answer(*library.answer(question, read_scope(scope))), ""
+        asked = (question, read_scope(scope), read_said(said))
+        yield show_answer(*library.answer(*asked, as_written=as_written)), ""
     except RagError as error:
         yield show_notice(question, f"No answer: {error}."), question
     except Exception:

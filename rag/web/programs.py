@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 import gradio as gr
 from gradio.events import api
 
 from rag.errors import RagError
 from rag.generation import Generation
-from rag.render import answer_object
+from rag.render import AnswerObject, HitObject, answer_object, hit_object
+from rag.thread import read_thread
 from rag.types import Hit
 from rag.web.library import Library
 from rag.web.scope import Scope
@@ -19,20 +19,29 @@ from rag.web.scope import Scope
 T = TypeVar("T")
 
 
-class Found(TypedDict):
-    """A passage as ``search`` lists it."""
+class Said(TypedDict):
+    """A turn of a thread, oldest first in a list."""
 
-    document: str
-    start: int
-    end: int
-    score: float
+    role: str  # "user" or "assistant"
     text: str
 
 
-def _read_found(hit: Hit, generation: Generation) -> Found:
-    name, start, end = hit.passage.document, hit.passage.start, hit.passage.end
-    text = generation.document(name).text[start:end]
-    return Found(document=name, start=start, end=end, score=hit.score, text=text)
+class FoundObject(HitObject):
+    """A passage as ``search`` lists it."""
+
+    text: str
+
+
+class DocumentObject(TypedDict):
+    """A document with its text, in which all offsets count characters."""
+
+    name: str
+    title: str
+    text: str
+    digest: str  # SHA-256 of the file, hex
+    date: str | None
+    source: str | None
+    pages: list[int]  # where each page starts
 
 
 class Endpoints:
@@ -41,27 +50,57 @@ class Endpoints:
     def __init__(self, library: Library) -> None:
         self._library = library
 
-    def ask(self, question: str, documents: list[str] | None = None) -> dict[str, Any]:
-        """Answer a question as ``rag ask --json`` does, from all documents or from those named."""
-        found, _ = _tell(lambda: self._library.answer(question, Scope(tuple(documents or ()))))
+    def ask(
+        self,
+        question: str,
+        documents: list[str] | None = None,
+        thread: list[Said] | None = None,
+        as_written: bool = False,
+    ) -> AnswerObject:
+        """Answer a question in quotations from the documents, or refuse where they do not say.
+
+        documents: answer only from these. thread: what was said before, in whose light a question
+        that leans on it is understood. as_written: leave that out, and correct no typing error.
+        """
+        scope = Scope(tuple(documents or ()))
+        found, _ = _tell(
+            lambda: self._library.answer(
+                question, scope, read_thread(thread or []), as_written=as_written
+            )
+        )
         return answer_object(found)
 
-    def search(self, question: str, k: int = 5) -> list[Found]:
+    def search(self, question: str, k: int = 5) -> list[FoundObject]:
         """The ``k`` passages nearest to a question, best first, each with its text."""
         found, generation = _tell(lambda: self._library.answer(question))
         return [_read_found(hit, generation) for hit in found.hits[:k]]
 
-    def document(self, name: str) -> dict[str, Any]:
+    def document(self, name: str) -> DocumentObject:
         """A document with its text, in which all offsets count characters."""
         try:
-            return asdict(_tell(self._library.current).document(name))
+            found = _tell(self._library.current).document(name)
         except KeyError:
             raise gr.Error(f"no document called {name} is in the index") from None
+        return DocumentObject(
+            name=found.name,
+            title=found.title,
+            text=found.text,
+            digest=found.digest,
+            date=found.date,
+            source=found.source,
+            pages=list(found.pages),
+        )
 
     def add_to_page(self) -> None:
         """Serve them; to be called inside the page's Blocks."""
         for endpoint in (self.ask, self.search, self.document):
             api(endpoint, api_name=endpoint.__name__)
+
+
+def _read_found(hit: Hit, generation: Generation) -> FoundObject:
+    place = hit_object(hit)
+    text = generation.document(place["document"]).text[place["start"] : place["end"]]
+    return FoundObject(**place, text=text)
 
 
 def _tell(act: Callable[[], T]) -> T:

@@ -180,6 +180,29 @@ def test_a_refusal_leads_to_the_nearest_passages(page: Page) -> None:
     assert document.locator("#quote").text_content() == excerpts.nth(1).text_content()
 
 
+def test_a_follow_up_is_asked_in_its_thread_or_as_it_was_written(page: Page) -> None:
+    ask(page, "When does the coalition's mission in Iraq end?")
+    turn = ask(page, "And in Syria?")
+    expect(turn.locator(".understood")).to_contain_text(
+        "And in Syria? (after “When does the coalition's mission in Iraq end?”)"
+    )
+    expect(turn.locator(".words").first).to_contain_text("the coalition goes on working in Syria")
+    page.reload()  # it keeps the thread
+    page.get_by_role("textbox").fill("not sent yet")
+    turns = page.locator("#thread .turn")
+    turns.nth(1).get_by_role("button", name="Ask as written").click()
+    expect(turns).to_have_count(3, timeout=60_000)
+    expect(turns.nth(2).locator("h2")).to_have_text("And in Syria?")
+    expect(turns.nth(2).locator(".understood")).to_have_count(0)
+    expect(page.get_by_role("textbox")).to_have_value("not sent yet")
+    ask(page, "How do I bake an apple pie with cinnamon?")
+    turn = ask(page, "And the first?")
+    expect(turn.locator(".understood")).to_contain_text("(after “")
+    other = page.context.new_page()  # a conversation of its own
+    other.goto(page.url)
+    expect(ask(other, "And in Syria?").locator(".understood")).to_have_count(0)
+
+
 def test_the_conversation_stays_in_order(page: Page) -> None:
     asked = ["When does the second phase run?", "", "How do I bake an apple pie?"]
     for question in asked:
