@@ -72,7 +72,10 @@ def _open_log(path: Path | None) -> AbstractContextManager[TextIO | None]:
 
 
 def _stay_offline() -> None:
-    """Switch off what the libraries send or fetch; they read this when they are imported."""
+    """Switch off what the libraries send, fetch or count; they read this when they start."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    # Else it sums up its last 10,000 events after each, for a page that nobody sees here.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(2**62)
+    os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = "1"
     for variable in ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "TRANSFORMERS_OFFLINE"):
         os.environ[variable] = "1"

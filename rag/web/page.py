@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _MOST_WAITING = 100  # questions; one more is told that the server is busy
 _POLL = 0.01  # seconds: Gradio looks for questions a thousand times a second, at 8 % of a core
 _LOADING = "Loading the model; your question is answered as soon as it is ready."
+_BUSY = "Too many questions are waiting here just now. Please ask again in a moment."
 _FAILED = "Sorry, something went wrong here. The server's log says what; please ask again."
 
 # Questions about the documents that ship with the project, each with the one that answers it.
@@ -62,6 +64,7 @@ element.addEventListener("click", event => {
 # them; the questions and the words of their quotes, cut to what the server reads of them.
 _ALONG = """
 (question, scope, said) => {
+  window.asked = "";
   const turns = [...document.querySelectorAll("#thread .turn[data-turn]")].slice(-2);
   said = turns.map(turn => JSON.parse(turn.dataset.turn)).flatMap(({question, quotes}) => [
     {role: "user", text: question},
@@ -79,7 +82,9 @@ _EMPTY = f"""
     box.value = "";
     box.dispatchEvent(new Event("input"));
   }}
-  return ({_ALONG})(...along);
+  const sent = ({_ALONG})(...along);
+  window.asked = along[0];
+  return sent;
 }}
 """
 
@@ -92,6 +97,9 @@ _APPEND = """
   return [thread + turn, "", box || failed, ""];
 }
 """
+
+# So does a question that was not taken because too many are waiting.
+_GIVE_BACK = f"(turn, box) => [{json.dumps(show_notice('', _BUSY))}, box || window.asked]"
 
 _RESTORE = "() => [sessionStorage.getItem('thread') ?? '']"
 
@@ -129,7 +137,8 @@ def make_page(library: Library) -> gr.Blocks:
                 show_progress="hidden",
                 api_visibility="private",
             )
-            asked.then(None, parts, parts, js=_APPEND)
+            asked.success(None, parts, parts, js=_APPEND)
+            asked.failure(None, [turn, box], [turn, box], js=_GIVE_BACK)
         page.load(None, None, thread, js=_RESTORE)
         page.load(
             lambda: greet(library),

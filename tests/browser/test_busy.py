@@ -1,0 +1,90 @@
+"""A server with more questions than it takes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect
+
+from rag.encoder import Encoding
+from rag.settings import Settings
+from rag.web.library import Library
+from rag.web.server import make_app
+from tests.asking import queue_body
+from tests.encoders import WordEncoder
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Gradio leaves loops unclosed
+    pytest.mark.filterwarnings(
+        "ignore:.future.no_silent_downcasting:DeprecationWarning"
+    ),  # as well
+]
+QUESTION = "How long is the Danube?"
+
+
+class Stopped(WordEncoder):
+    """It encodes nothing but the warm-up until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def encode(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Encoding]:
+        if texts != ["warm up"]:
+            assert self.go.wait(60)
+        return super().encode(texts, contexts)
+
+
+@contextmanager
+def _serving(encoder: Stopped, corpus: Path, index: Path) -> Iterator[str]:
+    app = make_app(Library(corpus, index, Settings(), encoder))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    encoder.go.set()
+    server.should_exit = server.force_exit = True
+    thread.join(10)
+
+
+def _fill(url: str) -> None:
+    """Ask until the server takes no more."""
+    with httpx.Client(base_url=url) as client:
+        body = queue_body(client.get("/config").json(), QUESTION, "others")
+        replies = (client.post("/gradio_api/queue/join", json=body) for _ in range(200))
+        assert any(reply.status_code == 503 for reply in replies)
+
+
+def _ask(page: Page) -> None:
+    page.get_by_role("textbox").fill(QUESTION)
+    page.keyboard.press("Enter")
+
+
+def test_a_question_that_does_not_get_through_is_kept(
+    browser: Browser, corpus: Path, index: Path
+) -> None:
+    encoder = Stopped()
+    with browser.new_context() as context:
+        page = context.new_page()
+        with _serving(encoder, corpus, index) as url:
+            page.goto(url)
+            page.locator("#welcome p").wait_for()
+            _fill(url)
+            _ask(page)
+            expect(page.locator("#turn")).to_contain_text("Too many questions are waiting")
+            expect(page.get_by_role("textbox")).to_have_value(QUESTION)
+            encoder.go.set()
+            expect(page.locator("#thread .turn")).to_have_count(0)
+            _ask(page)
+            expect(page.locator("#thread .words")).to_contain_text("2,850 kilometres")
+            expect(page.locator("#turn .turn")).to_have_count(0)
