@@ -231,6 +231,9 @@ def chat(
     log_questions: Annotated[
         bool, typer.Option("--log-questions", help="Log what was asked, too.")
     ] = False,
+    sets: Annotated[
+        Path | None, typer.Option(help="A folder of .jsonl files of questions, to run as evals.")
+    ] = None,
     corpus: _Corpus = Path("corpus"),
     index: _Index = Path("index"),
     settings_file: _SettingsFile = None,
@@ -239,7 +242,7 @@ def chat(
     from rag.web import Callers, Folders, serve
 
     serve(
-        Folders(corpus, index),
+        Folders(corpus, index, sets),
         load_settings(settings_file),
         host,
         port,

@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 
 from rag.errors import QuestionError
 from rag.settings import Settings
+from rag.web import Folders
 from rag.web.watch import Watch, Watched, WatchedLibrary, make_router
 from tests.asking import queue_body
 from tests.browser.conftest import _free_port
@@ -28,7 +29,7 @@ SECRET = "Do bees dance in Ruritania?"  # noqa: S105
 
 
 def _library(index: Path, words: WordEncoder, watch: Watch) -> WatchedLibrary:
-    library = WatchedLibrary(index.parent / "corpus", index, Settings(), words, watch)
+    library = WatchedLibrary(Folders(index.parent / "corpus", index), Settings(), words, watch)
     library.load()
     return library
 
@@ -73,7 +74,7 @@ def test_requests_are_counted_and_logged_without_names(index: Path, words: WordE
 
 def test_it_is_ready_once_it_can_answer(index: Path, words: WordEncoder) -> None:
     watch = Watch()
-    library = WatchedLibrary(index.parent / "corpus", index, Settings(), words, watch)
+    library = WatchedLibrary(Folders(index.parent / "corpus", index), Settings(), words, watch)
     client = _client(library, watch)
     assert client.get("/ready").status_code == 503
     library.load()

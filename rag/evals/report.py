@@ -36,18 +36,16 @@ _FAIR = ("right, not first", "in part")
 
 def render_report(results: Results, opened: OpenSet) -> str:
     """Return the page: the measures, plots, the run's identity, every question with its places."""
-    style, script = (
-        files("rag.evals").joinpath(f"report.{end}").read_text("utf-8") for end in ("css", "js")
-    )
+    style, script = (_read(f"report.{end}") for end in ("css", "js"))
     name = escape(results.set)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{report_policy()}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Evaluation of {name}</title><style>{style}</style></head><body>"
         f"<h1>Evaluation of {name}</h1>{_summary(results)}"
         f"<h2>Measures</h2>{_measures(results)}"
-        f'<h2>Plots</h2><div class="plots">{"".join(_plots(results.questions))}</div>'
+        f'<h2>Plots</h2><div class="plots">{"".join(draw_plots(results.questions))}</div>'
         f"<h2>This run</h2>{_identity(results.identity)}"
         f"<h2>Questions</h2>{_QUESTIONS}"
         f'<script type="application/json" id="data">{_data(results, opened)}</script>'
@@ -68,9 +66,15 @@ _QUESTIONS = (
 )
 
 
-def _policy(script: str) -> str:
+def report_policy() -> str:
+    """The Content-Security-Policy under which a report shows and works."""
+    script = _read("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def _read(name: str) -> str:
+    return files("rag.evals").joinpath(name).read_text("utf-8")
 
 
 def _summary(results: Results) -> str:
@@ -93,8 +97,8 @@ def _measures(results: Results) -> str:
         figure = results.measures[measure.name]
         parts.append(
             f"<tr><td>{escape(measure.name)}</td>"
-            f'<td class="number">{_number(figure.value)}</td>'
-            f'<td class="interval">{_interval(figure, measure.group)}</td>'
+            f'<td class="number">{show_number(figure.value)}</td>'
+            f'<td class="interval">{draw_interval(figure, measure.group)}</td>'
             f'<td class="number">{figure.n:,}</td>'
             f'<td class="about">{escape(measure.about)}</td></tr>'
         )
@@ -103,13 +107,14 @@ def _measures(results: Results) -> str:
     return f'<table class="measures">{head}<tbody>{"".join(parts)}</tbody></table>'
 
 
-def _number(value: float) -> str:
+def show_number(value: float) -> str:
+    """A figure with three digits after the point, one where it is above 1."""
     return f"{value:.3f}" if value <= 1 else f"{value:,.1f}"
 
 
-def _interval(figure: Figure, group: str) -> str:
+def draw_interval(figure: Figure, group: str) -> str:
     """Draw the interval of a share on a scale from 0 to 1; write out that of a time."""
-    words = f"{_number(figure.low)} to {_number(figure.high)}"
+    words = f"{show_number(figure.low)} to {show_number(figure.high)}"
     if group == "latency":
         return words
     left, width = 100 * figure.low, 100 * max(figure.high - figure.low, 0.004)
@@ -125,7 +130,8 @@ def _interval(figure: Figure, group: str) -> str:
 # Plots
 
 
-def _plots(outcomes: Sequence[Outcome]) -> Iterator[str]:
+def draw_plots(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The plots of one run, each an HTML figure."""
     answerable = [outcome for outcome in outcomes if outcome.answerable]
     if answerable:
         yield _figure("Recall against depth", _plot_recall(answerable))

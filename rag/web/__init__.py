@@ -15,10 +15,11 @@ from rag.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the documents lie, and their index."""
+    """Where the documents lie, and their index; files of questions, for the page of evals."""
 
     corpus: Path
     index: Path
+    sets: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from rag.web.routes import DESK_HEADERS
 from rag.web.shelf import Shelf
 
 
-def make_documents_router(library: Library, shelf: Shelf) -> APIRouter:
-    """The routes over a library and its shelf.
+def make_documents_router(library: Library, shelf: Shelf, *, accounts: bool = False) -> APIRouter:
+    """The routes over a library and its shelf; ``accounts`` tells whether there is a sign-in.
 
     Changes are made by PUT and DELETE, which no page of another site can send.
     """
@@ -25,7 +25,7 @@ def make_documents_router(library: Library, shelf: Shelf) -> APIRouter:
 
     @router.get("/library", response_class=HTMLResponse)
     def page() -> HTMLResponse:
-        return HTMLResponse(_page(library, shelf), headers=DESK_HEADERS)
+        return HTMLResponse(_page(library, shelf, accounts=accounts), headers=DESK_HEADERS)
 
     @router.get("/catalogue")
     def catalogue() -> list[dict[str, Any]]:
@@ -73,16 +73,19 @@ def _check_open(shelf: Shelf) -> None:
         raise HTTPException(403, "the corpus cannot be changed from this page (add_documents)")
 
 
-def _page(library: Library, shelf: Shelf) -> str:
+def _page(library: Library, shelf: Shelf, *, accounts: bool) -> str:
     try:
         generation = library.current()
     except RagError as error:
-        return show_documents([], [], {}, problem=str(error), is_open=shelf.is_open)
+        return show_documents(
+            [], [], {}, is_open=shelf.is_open, accounts=accounts, problem=str(error)
+        )
     return show_documents(
         generation.catalogue(),
         generation.manifest.skipped,
         {entry.name: _added(shelf, entry.name) for entry in generation.catalogue()},
         is_open=shelf.is_open,
+        accounts=accounts,
     )
 
 

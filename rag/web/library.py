@@ -21,6 +21,7 @@ from rag.evals.feedback import Judgement, record
 from rag.generation import Generation, current_folder
 from rag.settings import Settings
 from rag.types import Answer, Document
+from rag.web.runs import Runs
 from rag.web.scope import EVERYTHING, Scope
 from rag.web.shelf import Shelf
 
@@ -37,11 +38,19 @@ class Library:
     moves, the next question opens the new generation; questions in flight keep the old one.
     """
 
-    def __init__(self, corpus: Path, index: Path, settings: Settings, encoder: Encoder) -> None:
+    def __init__(
+        self,
+        corpus: Path,
+        index: Path,
+        settings: Settings,
+        encoder: Encoder,
+        sets: Path | None = None,
+    ) -> None:
         self._corpus = corpus
         self._index = index
         self._settings = settings
         self._encoder = encoder
+        self._sets = sets
         self._loaded: Future[None] = Future()
         self._lock = threading.Lock()
         self._generation: Generation | None = None
@@ -114,6 +123,11 @@ class Library:
         """The corpus, to be changed where the settings allow it."""
         allowed = self._settings.add_documents
         return Shelf(self._corpus, self._index, self._encoder, self._settings, open_=allowed)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Evals of the index in use."""
+        return Runs(self._index, self._encoder, self._settings, self._sets)
 
     def record(self, judgement: Judgement) -> None:
         """Keep what a reader said of an answer. Raises EvalError for a place that is not there."""

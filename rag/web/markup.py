@@ -23,6 +23,7 @@ from rag.sentences import read_heading
 from rag.store import Listed
 from rag.transcript import turn_markdown, turn_object
 from rag.types import Answer, Document, Hit, Passage, Quote, Skipped
+from rag.web.runs import Run
 
 Span = tuple[int, int]  # characters of a document, end exclusive
 
@@ -233,7 +234,12 @@ def _heading_in(passage: Passage, document: Document, offset: int) -> str:
     return passage.heading
 
 
-TABS = (("/", "Chat"), ("/library", "Documents"), ("/programs", "For programs"))
+TABS = (
+    ("/", "Chat"),
+    ("/library", "Documents"),
+    ("/evals", "Evals"),
+    ("/programs", "For programs"),
+)
 
 
 def show_documents(
@@ -242,14 +248,19 @@ def show_documents(
     added: Mapping[str, str],
     *,
     is_open: bool,
+    accounts: bool,
     problem: str = "",
 ) -> str:
-    """The page of documents; ``is_open`` tells whether they may be changed on it."""
+    """The page of documents; ``is_open`` tells whether they may be changed on it.
+
+    On each of these pages one can sign out where there are ``accounts``.
+    """
     return _render(
         "library.html",
         title="Documents",
         script="library.js",
         tabs=TABS,
+        accounts=accounts,
         documents=documents,
         skipped=skipped,
         added=added,
@@ -259,14 +270,35 @@ def show_documents(
     )
 
 
-def show_masthead() -> str:
+def show_masthead(*, accounts: bool) -> str:
     """The head of the chat: its name, the ways to the other pages, what can be done with it."""
-    return _render("masthead.html", title="Chat", tabs=TABS)
+    return _render("masthead.html", title="Chat", tabs=TABS, accounts=accounts)
 
 
-def show_programs(address: str) -> str:
+def show_evals(sets: Sequence[str], kept: Sequence[Run], shown: object, *, accounts: bool) -> str:
+    """The page of evals: the sets to run, the runs that are kept, and one of them in full."""
+    return _render(
+        "evals.html",
+        title="Evals",
+        script="evals.js",
+        tabs=TABS,
+        accounts=accounts,
+        sets=sets,
+        kept=kept,
+        shown=shown,
+    )
+
+
+def show_programs(address: str, *, accounts: bool) -> str:
     """The page that tells programs how to ask; ``address`` is the server's own."""
-    return _render("programs.html", title="For programs", script="", tabs=TABS, address=address)
+    return _render(
+        "programs.html",
+        title="For programs",
+        script="",
+        tabs=TABS,
+        accounts=accounts,
+        address=address,
+    )
 
 
 def document_path(name: str) -> str:

@@ -104,11 +104,11 @@ _GIVE_BACK = f"(turn, box) => [{json.dumps(show_notice('', _BUSY))}, box || wind
 _RESTORE = "() => [sessionStorage.getItem('thread') ?? '']"
 
 
-def make_page(library: Library) -> gr.Blocks:
-    """The chat over a library."""
+def make_page(library: Library, *, accounts: bool = False) -> gr.Blocks:
+    """The chat over a library; ``accounts`` tells whether there is a sign-in."""
     page = gr.Blocks(title="Chapter & Verse", analytics_enabled=False)
     with page:
-        _html(show_masthead(), elem_id="masthead")
+        _html(show_masthead(accounts=accounts), elem_id="masthead")
         welcome = _html("", elem_id="welcome", js_on_load=_CLICK)
         thread = _html("", elem_id="thread", html_template=_LOG, js_on_load=_FOLLOW + _AS_WRITTEN)
         turn = _html("", elem_id="turn", js_on_load=_FOLLOW)

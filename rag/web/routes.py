@@ -18,7 +18,7 @@ from rag.web.library import Library
 from rag.web.markup import Span, heading_at, is_version, show_document, show_problem, show_programs
 
 _SPAN = re.compile(r"([0-9]{1,12})-([0-9]{1,12})")
-_SERVED = ("style.css", "chat.js", "scope.js", "feedback.js", "library.js")
+_SERVED = ("style.css", "chat.js", "scope.js", "feedback.js", "library.js", "evals.js")
 _HEADERS = {
     # A document's page needs nothing but the style sheet: no script could run in it.
     "Content-Security-Policy": (
@@ -29,16 +29,16 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-DESK_HEADERS = _HEADERS | {  # of the pages beside the chat: scripts of ours, no form, no frame
+DESK_HEADERS = _HEADERS | {  # of the pages beside the chat: scripts of ours, no frame
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
 
 
-def make_router(library: Library) -> APIRouter:
-    """The routes over a library."""
+def make_router(library: Library, *, accounts: bool = False) -> APIRouter:
+    """The routes over a library; ``accounts`` tells whether there is a sign-in."""
     router = APIRouter()
 
     @router.get("/documents/{name:path}", response_class=HTMLResponse)
@@ -58,7 +58,8 @@ def make_router(library: Library) -> APIRouter:
 
     @router.get("/programs", response_class=HTMLResponse)
     def programs(request: Request) -> HTMLResponse:
-        return HTMLResponse(show_programs(str(request.base_url)), headers=DESK_HEADERS)
+        page = show_programs(str(request.base_url), accounts=accounts)
+        return HTMLResponse(page, headers=DESK_HEADERS)
 
     @router.put("/feedback")
     def feedback(values: dict[str, Any]) -> None:

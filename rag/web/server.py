@@ -17,6 +17,7 @@ from rag.errors import RagError
 from rag.settings import Settings
 from rag.web import Folders
 from rag.web.documents import make_documents_router
+from rag.web.evals import make_evals_router
 from rag.web.library import Library
 from rag.web.page import make_page
 from rag.web.routes import make_router
@@ -46,7 +47,7 @@ def run(
 ) -> None:
     """As ``rag.web.serve``."""
     encoder = SentenceEncoder(settings.model, settings.engine)
-    library = WatchedLibrary(folders.corpus, folders.index, settings, encoder, watch)
+    library = WatchedLibrary(folders, settings, encoder, watch)
     with _listen(host, port) as listener:
         app = make_app(library, accounts, (host, *names), settings.max_file_mb << 20, watch)
         config = uvicorn.Config(
@@ -79,18 +80,20 @@ def make_app(
         yield
 
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(make_router(library))
-    app.include_router(make_documents_router(library, library.shelf))
+    sign_in = SignIn(accounts) if accounts else None
+    signed = sign_in is not None
+    app.include_router(make_router(library, accounts=signed))
+    app.include_router(make_documents_router(library, library.shelf, accounts=signed))
+    app.include_router(make_evals_router(library.runs, accounts=signed))
     watch = watch or Watch()
     app.include_router(make_watch_router(library, watch))
-    sign_in = SignIn(accounts) if accounts else None
     if sign_in:
         app.include_router(sign_in.make_router())
     app.add_middleware(Guard, names, sign_in, most_upload)
     app.add_middleware(Watched, watch)  # the last one added is the outermost
     gr.mount_gradio_app(
         app,
-        make_page(library),
+        make_page(library, accounts=signed),
         path="/",
         theme=_theme(),
         head=_HEAD,

@@ -7,7 +7,6 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TextIO
 
 from fastapi import APIRouter
@@ -20,11 +19,15 @@ from rag.errors import RagError
 from rag.generation import Generation
 from rag.settings import Settings
 from rag.types import Answer
+from rag.web import Folders
 from rag.web.library import Library
 
 _BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # seconds
 # The routes that are told apart; a document's name is nobody's business here.
-_PARTS = ("documents", "gradio_api", "assets", "static", "sign-in", "health", "ready", "metrics")
+_PARTS = (
+    "documents", "library", "corpus", "sheets", "evals", "programs", "feedback", "gradio_api",
+    "assets", "static", "sign-in", "health", "ready", "metrics",
+)  # fmt: skip
 
 
 class Watch:
@@ -124,9 +127,9 @@ class WatchedLibrary(Library):
     """A library whose answers are counted."""
 
     def __init__(
-        self, corpus: Path, index: Path, settings: Settings, encoder: Encoder, watch: Watch
+        self, folders: Folders, settings: Settings, encoder: Encoder, watch: Watch
     ) -> None:
-        super().__init__(corpus, index, settings, encoder)
+        super().__init__(folders.corpus, folders.index, settings, encoder, folders.sets)
         self._watch = watch
 
     def answer(self, *asked: Any, **options: Any) -> tuple[Answer, Generation]:

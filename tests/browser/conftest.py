@@ -50,10 +50,12 @@ def server(
 ) -> Iterator[Server]:
     """app.py over the documents that ship and some of other kinds."""
     folder = tmp_path_factory.mktemp("chat")
-    corpus, index = folder / "corpus", folder / "index"
+    corpus, index, sets = folder / "corpus", folder / "index", folder / "sets"
     _write_corpus(corpus)
     build_index(corpus, index, encoder, Settings())
-    with _serving(corpus, index, folder) as url:
+    sets.mkdir()
+    (sets / "briefs.jsonl").write_bytes((ROOT / "tests" / "questions.jsonl").read_bytes())
+    with _serving(corpus, index, folder, "--sets", str(sets)) as url:
         yield Server(url, corpus, index)
 
 
@@ -99,14 +101,14 @@ def _write_corpus(corpus: Path) -> None:
 
 
 @contextmanager
-def _serving(corpus: Path, index: Path, folder: Path) -> Iterator[str]:
+def _serving(corpus: Path, index: Path, folder: Path, *more: str) -> Iterator[str]:
     """Run app.py; it must seek no other host, and complain of nothing."""
     sought, complaints = folder / "sought.txt", folder / "stderr.txt"
     command = [sys.executable, "-m", "tests.browser.watched_app", str(sought)]
     options = ["--corpus", str(corpus), "--index", str(index), "--port", str(_free_port())]
     with complaints.open("w") as stderr:
         server = subprocess.Popen(
-            [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
+            [*command, *options, *more], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True
         )
     with server:
         assert server.stdout

@@ -44,7 +44,9 @@ def test_the_chat_has_no_serious_violation(page: Page, scheme: str) -> None:
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("path", ["/library", "/programs", "/documents/observatory.pdf?quote=0-20"])
+@pytest.mark.parametrize(
+    "path", ["/library", "/evals", "/programs", "/documents/observatory.pdf?quote=0-20"]
+)
 def test_the_other_pages_have_no_serious_violation(page: Page, server: Server, path: str) -> None:
     page.context.set_default_timeout(20_000)
     page.goto(f"{server.url}{path}")
