@@ -1,4 +1,4 @@
-"""The shell: index · ask · search · show · eval · chat."""
+"""The shell: index · ask · search · show · eval · chat · mcp · verify."""
 
 from __future__ import annotations
 
@@ -126,15 +126,14 @@ def search(
     settings_file: _SettingsFile = None,
 ) -> None:
     """List the passages nearest to a question, best first."""
-    from rag.render import hit_object, passage_line
+    from rag.render import found_object, passage_line
 
     desk = _open(index, settings_file)
     hits = desk.answer(_Asked(question, tuple(document or ()))).hits[:k]
     for number, hit in enumerate(hits, 1):
         source = desk.generation.document(hit.passage.document)
         if as_json:
-            text = source.text[hit.passage.start : hit.passage.end]
-            _print_json({**hit_object(hit), "text": text})
+            _print_json(found_object(hit, source))
         else:
             print(f"{number:>2}  {hit.score:.3f}  {passage_line(hit, source)}\n")
 
@@ -250,6 +249,14 @@ def chat(
         log,
         log_questions=log_questions,
     )
+
+
+@app.command(epilog="Example: rag mcp --index ~/reports-index")
+def mcp(index: _Index = Path("index"), settings_file: _SettingsFile = None) -> None:
+    """Answer a language model's program by the Model Context Protocol, on stdin and stdout."""
+    from rag.mcp import serve_tools
+
+    serve_tools(index, load_settings(settings_file))
 
 
 user = typer.Typer(help="Accounts for rag chat --auth-file.", no_args_is_help=True)

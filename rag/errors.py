@@ -12,7 +12,8 @@ RagError
 ├── AccountError     an account that cannot be made, or a file of them that cannot be used
 ├── SettingsError    an unknown setting, or a value out of range
 ├── EvalError        a question set that cannot be used as it is
-└── ConversationError  a file that is no saved conversation
+├── ConversationError  a file that is no saved conversation
+└── ExtraMissing     a package that only some of the commands need
 """
 
 
@@ -65,4 +66,8 @@ class EvalError(RagError):
 
 
 class ConversationError(RagError):
+    pass
+
+
+class ExtraMissing(RagError):
     pass

@@ -28,6 +28,24 @@ class HitObject(PlaceObject):
     score: float
 
 
+class FoundObject(HitObject):
+    """A passage as ``rag search --json`` lists it."""
+
+    text: str
+
+
+class DocumentObject(TypedDict):
+    """A document with its text, in which all offsets count characters."""
+
+    name: str
+    title: str
+    text: str
+    digest: str  # SHA-256 of the file, hex
+    date: str | None
+    source: str | None
+    pages: list[int]  # where each page starts
+
+
 class QuoteObject(HitObject):
     """A quote with the other places of its words."""
 
@@ -67,13 +85,32 @@ def answer_object(answer: Answer) -> AnswerObject:
 
 
 def hit_object(hit: Hit) -> HitObject:
-    """One passage as ``rag ask --json`` and ``rag search --json`` list it."""
+    """One passage as ``rag ask --json`` lists it."""
     return {
         "document": hit.passage.document,
         "start": hit.passage.start,
         "end": hit.passage.end,
         "score": round(hit.score, 4),
     }
+
+
+def found_object(hit: Hit, document: Document) -> FoundObject:
+    """One passage with its text, as ``rag search --json`` lists it."""
+    text = document.text[hit.passage.start : hit.passage.end]
+    return FoundObject(**hit_object(hit), text=text)
+
+
+def document_object(document: Document) -> DocumentObject:
+    """A document for programs."""
+    return DocumentObject(
+        name=document.name,
+        title=document.title,
+        text=document.text,
+        digest=document.digest,
+        date=document.date,
+        source=document.source,
+        pages=list(document.pages),
+    )
 
 
 def _quote_object(quote: Quote) -> QuoteObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from rag.errors import QuestionError
 from rag.lexical import read_words
@@ -24,6 +25,13 @@ def carry_over(question: str, thread: Sequence[str]) -> tuple[str, ...]:
     """
     said = [turn for turn in thread if turn.strip()]
     return tuple(said[-_TURNS:]) if _leans(question) else ()
+
+
+class Said(TypedDict):
+    """A turn of a thread, as question sets and programs write it."""
+
+    role: str  # "user" or "assistant"
+    text: str
 
 
 def read_thread(turns: object) -> tuple[str, ...]:

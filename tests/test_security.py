@@ -85,7 +85,7 @@ def closed(library: Library, auth_file: Path) -> FastAPI:
     """The server without Gradio, where everyone must sign in."""
     app = FastAPI()
     sign_in = SignIn(Accounts(auth_file))
-    app.include_router(make_router(library))
+    app.include_router(make_router(library, accounts=True))
     app.include_router(sign_in.make_router())
     app.add_middleware(Guard, ("chat.example",), sign_in)
     return app
@@ -302,6 +302,7 @@ def test_signing_out_ends_the_session(closed: FastAPI) -> None:
     client = _client(closed)
     _sign_in(client)
     kept = dict(client.cookies)
+    assert '<form method="post" action="/sign-out">' in client.get("/programs").text
     assert client.post("/sign-out").headers["location"] == "/sign-in"
     for name, value in kept.items():
         client.cookies.set(name, value)

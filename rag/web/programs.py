@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypedDict, TypeVar
+from typing import TypeVar
 
 import gradio as gr
 from gradio.events import api
 
 from rag.errors import RagError
-from rag.generation import Generation
-from rag.render import AnswerObject, HitObject, answer_object, hit_object
-from rag.thread import read_thread
-from rag.types import Hit
+from rag.render import (
+    AnswerObject,
+    DocumentObject,
+    FoundObject,
+    answer_object,
+    document_object,
+    found_object,
+)
+from rag.thread import Said, read_thread
 from rag.web.library import Library
 from rag.web.scope import Scope
 
 T = TypeVar("T")
-
-
-class Said(TypedDict):
-    """A turn of a thread, oldest first in a list."""
-
-    role: str  # "user" or "assistant"
-    text: str
-
-
-class FoundObject(HitObject):
-    """A passage as ``search`` lists it."""
-
-    text: str
-
-
-class DocumentObject(TypedDict):
-    """A document with its text, in which all offsets count characters."""
-
-    name: str
-    title: str
-    text: str
-    digest: str  # SHA-256 of the file, hex
-    date: str | None
-    source: str | None
-    pages: list[int]  # where each page starts
 
 
 class Endpoints:
@@ -73,34 +53,21 @@ class Endpoints:
     def search(self, question: str, k: int = 5) -> list[FoundObject]:
         """The ``k`` passages nearest to a question, best first, each with its text."""
         found, generation = _tell(lambda: self._library.answer(question))
-        return [_read_found(hit, generation) for hit in found.hits[:k]]
+        return [
+            found_object(hit, generation.document(hit.passage.document)) for hit in found.hits[:k]
+        ]
 
     def document(self, name: str) -> DocumentObject:
         """A document with its text, in which all offsets count characters."""
         try:
-            found = _tell(self._library.current).document(name)
+            return document_object(_tell(self._library.current).document(name))
         except KeyError:
             raise gr.Error(f"no document called {name} is in the index") from None
-        return DocumentObject(
-            name=found.name,
-            title=found.title,
-            text=found.text,
-            digest=found.digest,
-            date=found.date,
-            source=found.source,
-            pages=list(found.pages),
-        )
 
     def add_to_page(self) -> None:
         """Serve them; to be called inside the page's Blocks."""
         for endpoint in (self.ask, self.search, self.document):
             api(endpoint, api_name=endpoint.__name__)
-
-
-def _read_found(hit: Hit, generation: Generation) -> FoundObject:
-    place = hit_object(hit)
-    text = generation.document(place["document"]).text[place["start"] : place["end"]]
-    return FoundObject(**place, text=text)
 
 
 def _tell(act: Callable[[], T]) -> T:
