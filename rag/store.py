@@ -52,6 +52,7 @@ CREATE TABLE passages (
     tokens INTEGER NOT NULL
 );
 CREATE INDEX passages_by_document ON passages (document);
+CREATE INDEX documents_alike ON documents (alike, name);  -- so that no text is read to find them
 """
 _LISTED = """
 SELECT d.name, d.title, d.date, json_array_length(d.pages), count(p.id)
@@ -144,6 +145,18 @@ class Store:
             name,
         )
         return [row[0] for row in rows]
+
+    def alike(self) -> dict[str, list[str]]:
+        """Return the others that say nearly the same, for each document that has such."""
+        groups: dict[int, list[str]] = {}
+        for group, name in self._all("SELECT alike, name FROM documents ORDER BY alike, name"):
+            groups.setdefault(group, []).append(name)
+        return {
+            name: [other for other in names if other != name]
+            for names in groups.values()
+            for name in names
+            if len(names) > 1
+        }
 
     def digests(self) -> dict[str, str]:
         """Return the digest of every document, by name, in the order in which they were added."""

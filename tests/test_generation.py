@@ -193,4 +193,5 @@ def test_documents_that_say_nearly_the_same_know_of_each_other(
     assert again.also_in("report.txt") == ["sub/copy.txt"]
     assert again.also_in("sub/copy.txt") == ["report.txt"]
     assert again.also_in("bees.txt") == []
+    assert again.alike() == {"report.txt": ["sub/copy.txt"], "sub/copy.txt": ["report.txt"]}
     assert len(again.names) == 5

@@ -26,7 +26,15 @@ from rag.settings import Settings
 from rag.types import Answer, Document, Quote
 from rag.web import Folders, serve
 from rag.web.library import Library
-from rag.web.markup import exact, quoted, readable_date, say_how_sure, show_answer, show_document
+from rag.web.markup import (
+    exact,
+    quoted,
+    readable_date,
+    say_how_sure,
+    show_answer,
+    show_document,
+    show_documents,
+)
 from rag.web.page import EXAMPLES, greet, reply
 from rag.web.routes import make_router
 from rag.web.server import make_app
@@ -157,6 +165,9 @@ class _Nowhere(Generation):
     def __init__(self) -> None:
         self.folder = Path("000001")
 
+    def also_in(self, _name: str) -> list[str]:
+        return []
+
 
 _NOWHERE = _Nowhere()
 
@@ -197,6 +208,29 @@ def test_the_same_words_elsewhere_are_linked_too(library: Library) -> None:
     assert shown.texts["also"][0].startswith("also in")
     opened = {link.partition("?")[0] for link in shown.links}
     assert opened == {"/documents/bees.txt", "/documents/sub/honey.txt"}
+
+
+def test_a_document_that_says_nearly_the_same_is_named(
+    library: Library, corpus: Path, index: Path, words: WordEncoder
+) -> None:
+    report = [f"Line {n} of the report says that {n} wasps came home." for n in range(60)]
+    (corpus / "report.txt").write_text("\n\n".join(report))
+    (corpus / "sub" / "copy.txt").write_text("\n\n".join(["Seen elsewhere.", *report]))
+    (corpus / "sub" / "c&d.txt").write_text("\n\n".join([*report, "Seen again."]))
+    build_index(corpus, index, words, Settings())
+    *_, (turn, _) = reply(library, "What does line 7 of the report say of wasps?")
+    assert "also in" in turn  # the same sentence; that document is not named twice
+    assert "nearly the same" not in turn
+    (corpus / "sub" / "c&d.txt").write_text("\n\n".join([*report[:7], *report[8:], "Again."]))
+    build_index(corpus, index, words, Settings())
+    *_, (turn, _) = reply(library, "What does line 7 of the report say of wasps?")
+    assert "nearly the same as" in turn
+    assert '<a class="opens" href="/documents/sub/c%26d.txt"' in turn
+    page = show_documents(
+        library.current().catalogue(), [], dict.fromkeys(library.current().names, ""),
+        library.current().alike(), is_open=False, accounts=False,
+    )  # fmt: skip
+    assert page.count("nearly the same as") == 3
 
 
 def test_a_refusal_shows_the_nearest_passages(library: Library) -> None:

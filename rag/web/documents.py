@@ -78,12 +78,13 @@ def _page(library: Library, shelf: Shelf, *, accounts: bool) -> str:
         generation = library.current()
     except RagError as error:
         return show_documents(
-            [], [], {}, is_open=shelf.is_open, accounts=accounts, problem=str(error)
+            [], [], {}, {}, is_open=shelf.is_open, accounts=accounts, problem=str(error)
         )
     return show_documents(
         generation.catalogue(),
         generation.manifest.skipped,
         {entry.name: _added(shelf, entry.name) for entry in generation.catalogue()},
+        generation.alike(),
         is_open=shelf.is_open,
         accounts=accounts,
     )

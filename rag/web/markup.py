@@ -116,6 +116,7 @@ def show_answer(answer: Answer, generation: Generation) -> str:
         answer=answer,
         turn=secrets.token_hex(4),  # tells the turns of a page apart
         previews=[_preview(quote, answer.hits) for quote in answer.quotes],
+        alike=[_alike(quote, generation) for quote in answer.quotes],
         nearest=[_excerpt(hit, generation) for hit in answer.hits[:NEAREST]],
         sureness=say_how_sure(answer),
         exported=json.dumps(turn_object(answer, generation), ensure_ascii=False),
@@ -146,6 +147,12 @@ def _preview(quote: Quote, hits: Sequence[Hit]) -> Preview:
             heading = _heading_in(passage, quote.document, quote.start)
             return Preview(before.lstrip(), after.rstrip(), heading)
     return Preview("", "", "")
+
+
+def _alike(quote: Quote, generation: Generation) -> Sequence[str]:
+    """The documents that say nearly the same as a quote's, beside those that are named anyway."""
+    named = {other.document.name for other in quote.also_in}
+    return [name for name in generation.also_in(quote.document.name) if name not in named]
 
 
 def _excerpt(hit: Hit, generation: Generation) -> Quote:
@@ -246,6 +253,7 @@ def show_documents(
     documents: Sequence[Listed],
     skipped: Sequence[Skipped],
     added: Mapping[str, str],
+    alike: Mapping[str, Sequence[str]],
     *,
     is_open: bool,
     accounts: bool,
@@ -264,6 +272,7 @@ def show_documents(
         documents=documents,
         skipped=skipped,
         added=added,
+        alike=alike,
         is_open=is_open,
         problem=problem,
         kinds=KINDS,
