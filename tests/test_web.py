@@ -633,6 +633,18 @@ def test_an_index_deleted_and_built_anew_is_noticed(
 
 
 @pytest.mark.slow
+def test_an_answer_comes_quote_by_quote(shipped_index: Path, encoder: SentenceEncoder) -> None:
+    library = Library(ROOT / "corpus", shipped_index, Settings(), encoder)
+    library.load()
+    _, first, whole = reply(library, "When does the coalition's mission in Iraq end?")
+    shown = [_Texts(turn).texts for turn, _ in (first, whole)]
+    assert len(shown[1]["words"]) == 2
+    assert shown[0]["words"] == shown[1]["words"][:1]
+    assert "sources" not in shown[0]
+    assert "data-turn" not in first[0]  # nothing to save or to follow up yet
+
+
+@pytest.mark.slow
 def test_the_examples_are_answered_from_the_documents_that_say_so(
     shipped_index: Path, encoder: SentenceEncoder
 ) -> None:

@@ -7,7 +7,7 @@ import re
 import secrets
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -108,20 +108,33 @@ class Preview:
     heading: str
 
 
+def show_beginning(answer: Answer, count: int) -> str:
+    """A turn of which only the first quotes are there yet."""
+    begun = replace(answer, quotes=answer.quotes[:count])
+    return _render("turn.html", question=answer.question, **_show_quotes(begun), partial=True)
+
+
 def show_answer(answer: Answer, generation: Generation) -> str:
     """One turn of the chat: the question, its quotes and their sources, or a refusal."""
     return _render(
         "turn.html",
         question=answer.question,
-        answer=answer,
-        turn=secrets.token_hex(4),  # tells the turns of a page apart
-        previews=[_preview(quote, answer.hits) for quote in answer.quotes],
+        **_show_quotes(answer),
+        partial=False,
         alike=[_alike(quote, generation) for quote in answer.quotes],
         nearest=[_excerpt(hit, generation) for hit in answer.hits[:NEAREST]],
         sureness=say_how_sure(answer),
         exported=json.dumps(turn_object(answer, generation), ensure_ascii=False),
         markdown=turn_markdown(answer),
     )
+
+
+def _show_quotes(answer: Answer) -> dict[str, object]:
+    return {
+        "answer": answer,
+        "turn": secrets.token_hex(4),  # tells the turns of a page apart
+        "previews": [_preview(quote, answer.hits) for quote in answer.quotes],
+    }
 
 
 def say_how_sure(answer: Answer) -> str:

@@ -13,6 +13,7 @@ from rag.errors import RagError
 from rag.web.library import Library
 from rag.web.markup import (
     show_answer,
+    show_beginning,
     show_masthead,
     show_notice,
     show_problem_welcome,
@@ -184,7 +185,10 @@ def reply(
     yield show_notice(question, notice, waiting=True), ""
     try:
         asked = (question, read_scope(scope), read_said(said))
-        yield show_answer(*library.answer(*asked, as_written=as_written)), ""
+        answer, generation = library.answer(*asked, as_written=as_written)
+        for count in range(1, len(answer.quotes)):
+            yield show_beginning(answer, count), ""
+        yield show_answer(answer, generation), ""
     except RagError as error:
         yield show_notice(question, f"No answer: {error}."), question
     except Exception:
