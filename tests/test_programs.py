@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import json
+import re
 import threading
 import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 from gradio_client import Client
@@ -65,6 +69,15 @@ def test_programs_get_the_same_answers(client: Client, generation: Generation) -
     names = ["documents", "thread", "as_written"]
     assert [other["parameter_name"] for other in others] == names
     assert all(other["parameter_has_default"] for other in others)
+
+
+def test_the_example_over_http_is_answered(client: Client) -> None:
+    page = unescape(httpx.get(f"{client.src}programs").text)
+    (data,) = re.findall(r"-d '(.+?)'", page)
+    called = httpx.post(f"{client.src}gradio_api/call/ask", json=json.loads(data)).json()
+    answer = httpx.get(f"{client.src}gradio_api/call/ask/{called['event_id']}").text
+    assert answer.startswith("event: complete")
+    assert '"question": "When does the mission end?"' in answer
 
 
 def test_programs_ask_in_a_thread(client: Client) -> None:

@@ -8,7 +8,7 @@ import secrets
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from urllib.parse import quote as percent_encode
@@ -68,6 +68,12 @@ def readable_date(iso: str) -> str:
     except ValueError:
         return iso
     return f"{day.day} {day:%B %Y}"
+
+
+def readable_time(iso: str) -> str:
+    """Write 2024-09-27T08:05:00+00:00 as 27 September 2024, 08:05 UTC."""
+    time = datetime.fromisoformat(iso).astimezone(UTC)
+    return f"{readable_date(time.date().isoformat())}, {time:%H:%M} UTC"
 
 
 def document_url(document: Document, spans: Sequence[Span]) -> str:
@@ -379,6 +385,7 @@ _TEMPLATES.filters.update(
     quoted=quoted,
     plain=plain,
     readable_date=readable_date,
+    readable_time=readable_time,
     mark_id=mark_id,
 )
 _TEMPLATES.globals.update(place=place, quote_url=quote_url)
