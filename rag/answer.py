@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from rag.confidence import judge, read_signals
 from rag.encoder import Encoder
 from rag.errors import QuestionError
 from rag.generation import Generation
-from rag.question import read_question
-from rag.quote import choose_quotes
+from rag.question import Question, read_question, split_question
+from rag.quote import Choice, choose_quotes, join_choices
 from rag.rerank import Ranking, read_hits
 from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.spelling import correct_spelling
 from rag.thread import carry_over, is_whole
-from rag.types import Answer
+from rag.types import Answer, Hit
 
 MAX_QUESTION = 1_000  # characters: about what the model reads at once
 
@@ -34,16 +36,43 @@ def answer(
     """Answer from all documents, or from those named, in their own words; or refuse.
 
     ``thread`` is what was said before, questions and answers, oldest first: a question that leans
-    on it is understood in its light. ``as_written`` leaves it out, and corrects no typing error.
+    on it is understood in its light. Of several questions in one each is answered. ``as_written``
+    leaves the thread out, takes the question as one, and corrects no typing error.
     Raises QuestionError for an empty or overlong question and for a document that is not in the
     index.
     """
     clock = _Clock()
     _check(question, documents, generation)
     meant = question if as_written else correct_spelling(question, encoder, generation.lexical)
-    earlier = () if as_written else carry_over(meant, thread)
-    asked = read_question(meant, encoder, generation, earlier)
-    clock.lap("encode")
+    parts = [meant] if as_written else split_question(meant, settings.max_quotes)
+    found: list[_Found] = []
+    for part in parts:
+        earlier = () if as_written else carry_over(part, thread)
+        whole = meant if part != meant else ""
+        asked = read_question(part, encoder, generation, earlier, whole)
+        clock.lap("encode")
+        found.append(_find(asked, generation, settings, documents, clock))
+    return _join(question, found, settings.max_quotes, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found for one question."""
+
+    asked: Question
+    hits: Sequence[Hit]
+    signals: Mapping[str, float]
+    confidence: float
+    choice: Choice
+
+
+def _find(
+    asked: Question,
+    generation: Generation,
+    settings: Settings,
+    documents: Sequence[str],
+    clock: _Clock,
+) -> _Found:
     found = retrieve(asked, generation, settings, documents)
     clock.lap("retrieve")
     ranking = Ranking(asked, read_hits(asked, found, generation), generation)
@@ -55,11 +84,31 @@ def answer(
     if confidence < settings.threshold:
         choice = choice.refuse()
     clock.lap("quote")
-    searched_for = asked.understood if asked.understood != question else ""
+    return _Found(asked, hits, signals, confidence, choice)
+
+
+def _join(question: str, found: Sequence[_Found], most: int, clock: _Clock) -> Answer:
+    """One answer to all that was asked in a question; as sure as of the part it is surest of."""
+    surest = max(found, key=lambda part: part.confidence)
+    choice = join_choices([part.choice for part in found], most)
+    searched_for = " · ".join(part.asked.understood for part in found)
+    unanswered = [part.asked.text for part in found if not part.choice.quotes]
     return Answer(
-        question, choice.quotes, confidence, signals, tuple(hits), clock.stages,
-        choice.further, choice.agreeing, choice.differ, searched_for,
+        question, choice.quotes, surest.confidence, surest.signals,
+        _merge([part.hits for part in found]), clock.stages,
+        choice.further, choice.agreeing, choice.differ,
+        searched_for if searched_for != question else "",
+        tuple(unanswered) if choice.quotes else (),
     )  # fmt: skip
+
+
+def _merge(rankings: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
+    """The hits of several rankings, each once, best first."""
+    best: dict[int, Hit] = {}
+    for hit in chain.from_iterable(rankings):
+        if hit.id not in best or best[hit.id].score < hit.score:
+            best[hit.id] = hit
+    return tuple(sorted(best.values(), key=lambda hit: -hit.score))
 
 
 def _check(question: str, documents: Sequence[str], generation: Generation) -> None:
@@ -85,5 +134,5 @@ class _Clock:
 
     def lap(self, stage: str) -> None:
         now = time.perf_counter()
-        self.stages[stage] = now - self._last
+        self.stages[stage] = self.stages.get(stage, 0.0) + now - self._last
         self._last = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,23 @@ from numpy.typing import NDArray
 from rag.encoder import Encoder, Encoding, unit_rows
 from rag.generation import Generation
 from rag.lexical import Word, read_words, stems_to_find
+from rag.thread import points_back
 
 _STOP_SHARE = 0.5  # of a stop word's weight
 _CARRIED = 0.2  # what a turn that is carried over counts, where the question counts 1
 _MOST_CARRIED = 1_000  # characters of a turn
 _SHOWN = 100  # characters of what was carried over
+
+_ASKS = "(?:who|whom|whose|what|when|where|why|which|how)"
+_HELPS = "(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might)"
+_SUBJECT = "(?:it|they|he|she|we|you|i|the|this|that|these|those|there)"
+_ASKING = re.compile(rf"\b{_ASKS}\b|^\W*{_HELPS}\b", re.IGNORECASE)
+_NEXT = re.compile(
+    rf"(?<=[?？])\s+(?:and\s+|also\s+)*(?=(?:\w+\s+)?{_ASKS}\b|{_HELPS}\b)"
+    rf"|\s*[,;]?\s+and\s+(?=(?:also\s+|in\s+|by\s+|from\s+|for\s+|to\s+|with\s+|at\s+)?{_ASKS}\b"
+    rf"|{_HELPS}\s+{_SUBJECT}\b)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,20 +50,44 @@ class Question:
     carried: Mapping[str, float] = field(default_factory=dict)  # stem → what it counts
 
 
+def split_question(text: str, most: int) -> list[str]:
+    """The questions asked in one, at most ``most``; the last one keeps what is over.
+
+    They are cut behind a question mark and before "and", where a question goes on: "Who won, and
+    how long was the race?" Each asks, has a word of its own to search for, and stands alone: "Who
+    won, and was it close?" asks twice about one thing, and is one question.
+    """
+    parts = _NEXT.split(text, maxsplit=most - 1)
+    several = all(map(_asks, parts)) and not any(map(points_back, parts[1:]))
+    return parts if several else [text]
+
+
+def _asks(part: str) -> bool:
+    own = any(not word.is_stop for word in read_words(part))
+    return own and _ASKING.search(part) is not None
+
+
 def read_question(
-    text: str, encoder: Encoder, generation: Generation, earlier: Sequence[str] = ()
+    text: str,
+    encoder: Encoder,
+    generation: Generation,
+    earlier: Sequence[str] = (),
+    whole: str = "",
 ) -> Question:
     """Encode a question and weigh its tokens by how rare their words are in the index.
 
     A word weighs the square root of its inverse document frequency, a stop word half of that;
-    its tokens share the weight. The ``earlier`` turns are read in the same way and added.
+    its tokens share the weight. The ``earlier`` turns, and the ``whole`` that it is a part of, are
+    read in the same way and added.
     """
-    turns = [turn[:_MOST_CARRIED] for turn in earlier]
+    turns = [turn[:_MOST_CARRIED] for turn in (*earlier, whole) if turn]
     first, *others = [
         _read(each, encoding, generation)
         for each, encoding in zip([text, *turns], encoder.encode([text, *turns]), strict=True)
     ]
-    return _add(first, others) if others else first
+    question = _add(first, others) if others else first
+    after = f" (after “{_shorten(turns[0])}”)" if earlier else ""
+    return replace(question, understood=text + after)
 
 
 def _read(text: str, encoding: Encoding, generation: Generation) -> Question:
@@ -76,7 +113,6 @@ def _add(question: Question, earlier: Sequence[Question]) -> Question:
         ),
         weights=np.concatenate(weights) / sum(map(np.sum, weights)),
         carried={stem: _CARRIED * count for stem, count in stems.items()},
-        understood=f"{question.text} (after “{_shorten(earlier[0].text)}”)",
     )
 
 

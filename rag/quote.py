@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 
 import numpy as np
 
@@ -60,6 +60,29 @@ def choose_quotes(ranking: Ranking, most: int) -> Choice:
         quotes = [*quotes[: max(most - 1, 1)], rival]
         further = [quote for quote in further if not _overlap(rival, quote)]
     return Choice(_join_adjoining(quotes), tuple(further), agreeing, differ=rival is not None)
+
+
+def join_choices(choices: Sequence[Choice], most: int) -> Choice:
+    """The choices for the questions asked in one: the first quote of each, then the others."""
+    rounds = zip_longest(*(choice.quotes for choice in choices))
+    chosen = _without_overlap(quote for quotes in rounds for quote in quotes if quote)
+    rest = [quote for choice in choices for quote in choice.further]
+    further = _without_overlap([*chosen, *sorted(rest, key=lambda quote: -quote.score)])
+    shown = min(len(chosen), most)
+    return Choice(
+        tuple(further[:shown]),
+        tuple(further[shown:]),
+        min((choice.agreeing for choice in choices if choice.quotes), key=len, default=()),
+        differ=any(choice.differ for choice in choices),
+    )
+
+
+def _without_overlap(quotes: Iterable[Quote]) -> list[Quote]:
+    kept: list[Quote] = []
+    for quote in quotes:
+        if not any(_overlap(quote, other) for other in kept):
+            kept.append(quote)
+    return kept
 
 
 def _rank_quotes(ranking: Ranking) -> Iterator[Quote]:

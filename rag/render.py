@@ -60,6 +60,7 @@ class AnswerObject(TypedDict):
 
     question: str
     searched_for: NotRequired[str]  # where it was understood otherwise than as it stands
+    unanswered: NotRequired[list[str]]  # of several questions in one
     answered: bool
     confidence: float  # 0..1
     seconds: float
@@ -81,7 +82,11 @@ def answer_object(answer: Answer) -> AnswerObject:
         "quotes": [_quote_object(quote) for quote in answer.quotes],
         "passages": [hit_object(hit) for hit in answer.hits[:PASSAGES]],
     }
-    return {**values, "searched_for": answer.searched_for} if answer.searched_for else values
+    if answer.searched_for:
+        values["searched_for"] = answer.searched_for
+    if answer.unanswered:
+        values["unanswered"] = list(answer.unanswered)
+    return values
 
 
 def hit_object(hit: Hit) -> HitObject:
@@ -150,6 +155,8 @@ def answer_lines(answer: Answer, nearest: Sequence[tuple[Hit, Document]]) -> Ite
         yield f"{accord}:\n"
     for number, quote in enumerate(answer.quotes, 1):
         yield f"“{printable(quote.text)}” [{number}]\n"
+    for part in answer.unanswered:
+        yield printable(f"The documents do not answer: {part}\n")
     for number, quote in enumerate(answer.quotes, 1):
         yield f"[{number}] {_citation(quote)}"
         for other in quote.also_in:

@@ -55,8 +55,13 @@ def is_whole(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def points_back(text: str) -> bool:
+    """Whether one of its words stands for something that was named before: it, they, those."""
+    return any(word.text.lower() in _POINTING for word in read_words(text))
+
+
 def _leans(question: str) -> bool:
     words = read_words(question)
-    names = [word.text.lower() for word in words]
     content = [word for word in words if not word.is_stop and word.text.lower() not in _POINTING]
-    return len(content) <= _FEW or names[0] in _JOINING or not _POINTING.isdisjoint(names)
+    begins = words[0].text.lower() if words else ""
+    return len(content) <= _FEW or begins in _JOINING or points_back(question)

@@ -36,6 +36,7 @@ def turn_markdown(answer: Answer) -> str:
         parts.append(f"Searched for: {_escape(' '.join(answer.searched_for.split()))}")
     for number, quote in enumerate(answer.quotes, start=1):
         parts.append(f"{_block_quote(quote.text)} \\[{number}\\]")
+    parts += [f"The documents do not answer: {_escape(part)}" for part in answer.unanswered]
     for number, quote in enumerate(answer.quotes, start=1):
         others = "".join(f"; also in {_citation(other)}" for other in quote.also_in)
         parts.append(f"\\[{number}\\] {_citation(quote)}{others}")

@@ -121,6 +121,7 @@ class Answer:
     agreeing: tuple[str, ...] = ()  # documents that state what the first quote does, its own too
     differ: bool = False  # whether the quotes state different dates or figures
     searched_for: str = ""  # how the question was understood, empty when as it was asked
+    unanswered: tuple[str, ...] = ()  # of several questions in one, those that are not answered
 
     @property
     def seconds(self) -> float:

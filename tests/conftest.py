@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
 from rag.build import build_index
@@ -11,6 +12,12 @@ from rag.encoder import SentenceEncoder
 from rag.generation import Generation, open_generation
 from rag.settings import Settings
 from tests.encoders import WordEncoder
+
+# No test depends on the clock, or on chance.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")

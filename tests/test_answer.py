@@ -81,6 +81,36 @@ def test_adjoining_sentences_are_one_quote(tmp_path: Path, words: WordEncoder) -
     assert given.quotes[0].text == "Storks nest here.\r\nStorks nest there."
 
 
+def test_several_questions_in_one_are_each_answered(
+    shipped: Generation, encoder: SentenceEncoder
+) -> None:
+    question = "Who is the Iraqi defence minister, and what will the $148 million pay for?"
+    given = answer(question, shipped, encoder, Settings())
+    assert [[w in q.text for w in ("Abbassi", "$148")] for q in given.quotes[:2]] == [
+        [True, False],
+        [False, True],
+    ]
+    assert given.searched_for == (
+        "Who is the Iraqi defence minister · what will the $148 million pay for?"
+    )
+    check_invariants(given, shipped, 3)
+    whole = answer(question, shipped, encoder, Settings(), as_written=True)
+    assert whole.searched_for == ""
+
+
+def test_what_is_not_answered_of_several_questions_is_named(
+    shipped: Generation, encoder: SentenceEncoder
+) -> None:
+    question = "Who is the Iraqi defence minister? What is the boiling point of mercury?"
+    given = answer(question, shipped, encoder, Settings())
+    assert "Abbassi" in given.quotes[0].text
+    assert given.unanswered == ("What is the boiling point of mercury?",)
+    both = "What is the boiling point of mercury? How deep is the Danube?"
+    refusal = answer(both, shipped, encoder, Settings())
+    assert not refusal.answered
+    assert refusal.unanswered == ()
+
+
 def test_documents_restrict_the_answer(generation: Generation, words: WordEncoder) -> None:
     given = answer("honey never spoils", generation, words, EAGER, ["sub/honey.txt"])
     assert {q.document.name for q in given.quotes} == {"sub/honey.txt"}

@@ -49,6 +49,13 @@ def test_an_answer_is_an_object_of_the_contract() -> None:
     }
 
 
+def test_what_is_not_answered_is_named() -> None:
+    part = replace(ANSWER, unanswered=("Why do bees \x1bdance?",))
+    assert answer_object(part)["unanswered"] == ["Why do bees \x1bdance?"]
+    lines = list(answer_lines(part, []))
+    assert "The documents do not answer: Why do bees <U+001B>dance?\n" in lines
+
+
 def test_a_refusal_keeps_its_confidence_and_passages() -> None:
     refusal = answer_object(REFUSAL)
     assert (refusal["answered"], refusal["quotes"], refusal["confidence"]) == (False, [], 0.1)
