@@ -245,6 +245,14 @@ def test_every_reply_has_the_headers_of_security(app: FastAPI) -> None:
     assert "max-age" in secure["strict-transport-security"]
 
 
+def test_what_is_named_by_its_hash_is_kept_by_the_browser(app: FastAPI) -> None:
+    client = _client(app)
+    (script, *_) = re.findall(r'src="\.?(/assets/index-[^"]+\.js)"', client.get("/").text)
+    assert "immutable" in client.get(script).headers["cache-control"]
+    assert "cache-control" not in client.get("/assets/none.js").headers
+    assert "cache-control" not in client.get("/").headers
+
+
 def test_only_the_scripts_that_the_page_came_with_may_run(app: FastAPI) -> None:
     page = _client(app).get("/", headers={"accept-encoding": "br, gzip"})
     policy = page.headers["content-security-policy"]

@@ -194,6 +194,7 @@ class _Secured:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
         self._is_encrypted = scope["scheme"] == "https"
+        self._is_asset = scope["type"] == "http" and scope["path"].startswith("/assets/")
         self._start: Message | None = None
         self._body = b""
         if scope["type"] == "http" and scope["path"] == "/":
@@ -220,6 +221,8 @@ class _Secured:
         headers = MutableHeaders(scope=start)
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
+        if self._is_asset and start["status"] == 200:
+            headers["Cache-Control"] = f"private, max-age={_YEAR}, immutable"  # named by its hash
         if self._is_encrypted:
             headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
         for name in [name for name in headers if name.startswith("access-control-")]:

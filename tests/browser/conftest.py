@@ -59,17 +59,35 @@ def server(
         yield Server(url, corpus, index)
 
 
-@pytest.fixture
-def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
-    """A browser window whose pages fail on any script error and any request to another host."""
-    errors: list[str] = []
-    sought: list[str] = []
+@dataclass(frozen=True)
+class Window:
+    """A browser window that all tests share, for its cache; a conversation is its page's own."""
+
+    context: BrowserContext
+    wrong: list[str]  # script errors, and addresses of other hosts
+
+
+@pytest.fixture(scope="session")
+def window(browser: Browser, server: Server) -> Iterator[Window]:
     with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-        context.on("weberror", lambda event: errors.append(str(event.error)))
-        context.on("request", lambda request: sought.append(request.url))
-        yield context
-    assert errors == []
-    assert [url for url in sought if not url.startswith(f"{server.url}/")] == []
+        window = Window(context, [])
+        context.on("weberror", lambda event: window.wrong.append(str(event.error)))
+        context.on("request", lambda request: window.wrong.extend(_elsewhere(request.url, server)))
+        yield window
+
+
+def _elsewhere(url: str, server: Server) -> list[str]:
+    return [] if url.startswith(f"{server.url}/") else [url]
+
+
+@pytest.fixture
+def context(window: Window) -> Iterator[BrowserContext]:
+    """The window, whose pages fail on any script error and any request to another host."""
+    window.wrong.clear()
+    yield window.context
+    for page in window.context.pages:
+        page.close()
+    assert window.wrong == []
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from tests.browser.conftest import Server
 from tests.browser.test_chat import ask, beside
@@ -33,6 +33,7 @@ def violations(page: Page) -> list[str]:
 def test_the_chat_has_no_serious_violation(page: Page, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.reload()
+    page.locator("#welcome p").wait_for()
     assert violations(page) == []
     turn = ask(page, "When does the second phase run?")
     beside(page, turn.locator(".marker").first)
@@ -47,7 +48,9 @@ def test_the_chat_has_no_serious_violation(page: Page, scheme: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/library", "/evals", "/programs", "/documents/observatory.pdf?quote=0-20"]
 )
-def test_the_other_pages_have_no_serious_violation(page: Page, server: Server, path: str) -> None:
-    page.context.set_default_timeout(20_000)
-    page.goto(f"{server.url}{path}")
+def test_the_other_pages_have_no_serious_violation(
+    context: BrowserContext, server: Server, path: str
+) -> None:
+    page = context.new_page()
+    page.goto(f"{server.url}{path}", timeout=60_000)  # a page of a PDF is drawn
     assert violations(page) == []

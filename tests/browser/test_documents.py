@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import BrowserContext, FilePayload, Page, expect
 
 from tests.browser.conftest import Server
 from tests.browser.test_chat import ask, width_beyond
@@ -36,7 +36,10 @@ def test_a_file_dropped_in_is_quoted_while_another_window_chats(page: Page, serv
     assert ask(page, "Who cast the harbour bell of Vestmark?").locator("blockquote").count() == 0
 
 
-def test_a_kind_that_cannot_be_read_is_refused_with_the_reason(page: Page, server: Server) -> None:
+def test_a_kind_that_cannot_be_read_is_refused_with_the_reason(
+    context: BrowserContext, server: Server
+) -> None:
+    page = context.new_page()
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(f"{server.url}/library")
     assert width_beyond(page) <= 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from rag.answer import answer
 from rag.build import build_index
@@ -109,27 +109,26 @@ def test_there_are_many_injections() -> None:
     assert len(set(INJECTIONS)) >= 200
 
 
-@pytest.mark.parametrize("town", TOWNS)
-def test_injections_are_shown_as_text(window: BrowserContext, hostile: Server, town: str) -> None:
-    row = _rows()[town]
-    document = window.new_page()
-    document.goto(f"{hostile.url}/documents/{town}.txt")
-    assert document.locator("#text").text_content() == row
-    chat = window.new_page()
+def test_injections_are_shown_as_text(window: BrowserContext, hostile: Server) -> None:
+    chat, document = window.new_page(), window.new_page()
     chat.goto(hostile.url)
-    turn = ask(chat, f"Who collects clocks in {town}?")
-    shown = turn.locator(".words, .excerpt")
-    assert shown.count() > 0
-    texts = [text for text in shown.all_text_contents() if f"The mayor of {town}" in text]
-    assert texts
-    assert all(text.strip() in row for text in texts)
-    for page in (document, chat):
-        page.wait_for_timeout(300)
-        assert page.evaluate("window.attacked") is None
-        assert (
-            page.locator("script:text('attacked'), #text img, .turn img, iframe[src^=java]").count()
-            == 0
-        )
+    for town, row in _rows().items():
+        document.goto(f"{hostile.url}/documents/{town}.txt")
+        assert document.locator("#text").text_content() == row
+        _check_unharmed(document)
+        turn = ask(chat, f"Who collects clocks in {town}?")
+        shown = turn.locator(".words, .excerpt").all_text_contents()
+        texts = [text for text in shown if f"The mayor of {town}" in text]
+        assert texts
+        assert all(text.strip() in row for text in texts)
+        _check_unharmed(chat)
+
+
+def _check_unharmed(page: Page) -> None:
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.attacked") is None
+    attack = "script:text('attacked'), #text img, .turn img, iframe[src^=java]"
+    assert page.locator(attack).count() == 0
 
 
 def test_orders_in_a_document_are_only_quoted(hostile: Server, encoder: SentenceEncoder) -> None:
