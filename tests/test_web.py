@@ -672,3 +672,9 @@ def test_a_taken_port_is_explained(index: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(RagError, match=rf"port {port} .*in use.*--port"):
             serve(Folders(index, index), Settings(), "127.0.0.1", port)
+
+
+def test_a_folder_of_sets_that_is_not_there_is_named(index: Path, tmp_path: Path) -> None:
+    folders = Folders(index, index, tmp_path / "none")
+    with pytest.raises(RagError, match="--sets"):
+        serve(folders, Settings(), "127.0.0.1", 0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rag.errors import AccountError, RagError
+from rag.errors import AccountError, EvalError, RagError
 from rag.settings import Settings
 
 
@@ -43,8 +43,8 @@ def serve(
     """Serve the chat until interrupted.
 
     Requests and answers are logged to ``log``, questions only where asked for. Raises RagError when
-    it cannot listen at ``host`` and ``port`` (port 0 takes any free one), or has no accounts where
-    others reach it.
+    it cannot listen at ``host`` and ``port`` (port 0 takes any free one), has no accounts where
+    others reach it, or there is no folder of sets where one is named.
     """
     _stay_offline()
     from rag.accounts import Accounts
@@ -52,6 +52,8 @@ def serve(
     from rag.web.server import run
     from rag.web.watch import Watch
 
+    if folders.sets and not folders.sets.is_dir():
+        raise EvalError(f"there is no folder {folders.sets}: --sets names one of .jsonl files")
     callers = callers or Callers()
     reached = (host, *callers.names)
     if callers.auth_file is None and not all(map(is_loopback, reached)):
