@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
@@ -22,6 +18,7 @@ from rag.settings import Settings
 from rag.web.library import Library
 from rag.web.server import make_app
 from tests.encoders import WordEncoder
+from tests.serving import serving
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Gradio leaves loops unclosed
 
@@ -30,19 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Gradio lea
 def client(corpus: Path, index: Path, words: WordEncoder) -> Iterator[Client]:
     """A client of a server in a thread."""
     library = Library(corpus, index, Settings(), words)
-    config = uvicorn.Config(make_app(library), port=0, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    client = Client(f"http://127.0.0.1:{port}", verbose=False, analytics_enabled=False)
-    yield client
-    client.close()
-    server.should_exit = True
-    thread.join(10)
-    gc.collect()  # while the mark above holds
+    with serving(make_app(library)) as url:
+        client = Client(url, verbose=False, analytics_enabled=False)
+        yield client
+        client.close()
 
 
 def test_programs_get_the_same_answers(client: Client, generation: Generation) -> None:

@@ -30,6 +30,7 @@ _HEADERS = {
 }
 
 DESK_HEADERS = _HEADERS | {  # of the pages beside the chat: scripts of ours, no frame
+    "Referrer-Policy": "same-origin",  # else the form to sign out is sent without its origin
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
         "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

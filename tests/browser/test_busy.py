@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from rag.encoder import Encoding
@@ -19,6 +16,7 @@ from rag.web.library import Library
 from rag.web.server import make_app
 from tests.asking import queue_body
 from tests.encoders import WordEncoder
+from tests.serving import serving
 
 pytestmark = [
     pytest.mark.slow,
@@ -43,20 +41,6 @@ class Stopped(WordEncoder):
         return super().encode(texts, contexts)
 
 
-@contextmanager
-def _serving(encoder: Stopped, corpus: Path, index: Path) -> Iterator[str]:
-    app = make_app(Library(corpus, index, Settings(), encoder))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    encoder.go.set()
-    server.should_exit = server.force_exit = True
-    thread.join(10)
-
-
 def _fill(url: str) -> None:
     """Ask until the server takes no more."""
     with httpx.Client(base_url=url) as client:
@@ -76,7 +60,8 @@ def test_a_question_that_does_not_get_through_is_kept(
     encoder = Stopped()
     with browser.new_context() as context:
         page = context.new_page()
-        with _serving(encoder, corpus, index) as url:
+        app = make_app(Library(corpus, index, Settings(), encoder))
+        with serving(app) as url:
             page.goto(url)
             page.locator("#welcome p").wait_for()
             _fill(url)
