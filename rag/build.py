@@ -7,7 +7,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -94,7 +94,7 @@ def build_index(
         if last is not None and _is_up_to_date(last, files, settings):
             return _report(last, 0, started, changed=False)
         stopped = [] if full else find_unfinished(index, encoder, settings)
-        with write_generation(index, encoder, settings) as new:
+        with write_generation(index, encoder, settings, last) as new:
             fresh = _reuse([*([last] if last else []), *stopped], files, new)
             for store in stopped:
                 store.close()
@@ -210,8 +210,7 @@ def _reuse(stores: Sequence[Store], files: Mapping[str, str], new: GenerationWri
             fresh.append(name)
         else:
             store, old_name = found
-            stored = store.stored(old_name)
-            new.copy_document(stored._replace(document=_renamed(stored.document, name)))
+            new.copy_document(store.stored(old_name), name)
     new.checkpoint()
     return fresh
 
@@ -222,13 +221,6 @@ def _whole(store: Store) -> dict[str, str]:
     if digests and not isinstance(store, Generation):
         digests.popitem()  # a rebuild may have been stopped in the middle of its last document
     return digests
-
-
-def _renamed(document: Document, name: str) -> Document:
-    title = document.title
-    if title == Path(document.name).stem:
-        title = Path(name).stem
-    return replace(document, name=name, title=title)
 
 
 def _cut(
@@ -259,8 +251,9 @@ def _encode(
 ) -> int:
     texts = [piece.document.text[piece.passage.start : piece.passage.end] for piece in batch]
     contexts = [piece.document.context(piece.passage.heading) for piece in batch]
-    for piece, encoding in zip(batch, encoder.encode(texts, contexts), strict=True):
-        new.add_passage(piece.row, piece.passage, encoding)
+    encodings = encoder.encode(texts, contexts)
+    for piece, text, encoding in zip(batch, texts, encodings, strict=True):
+        new.add_passage(piece.row, piece.passage, encoding.without_punctuation(text))
     new.checkpoint()
     progress(batch[-1].done, batch[-1].document.name)
     return len(batch)

@@ -29,11 +29,9 @@ def encode(rows: NDArray[np.float32]) -> NDArray[np.uint8]:
     count, dimensions = rows.shape
     scaled = np.zeros((count, width(dimensions) * _PLACES), np.float32)
     scaled[:, :dimensions] = rows * np.sqrt(dimensions)
-    levels = np.searchsorted([-_BORDER, 0, _BORDER], scaled).astype(np.uint8)
-    places = levels.reshape(count, width(dimensions), _PLACES)
-    shifted = places << np.arange(0, 8, 2, dtype=np.uint8)
-    packed: NDArray[np.uint8] = shifted.sum(2, dtype=np.uint8)
-    return packed
+    levels = (scaled > -_BORDER).view(np.uint8) + (scaled > 0) + (scaled > _BORDER)
+    first, second, third, fourth = (levels[:, place::_PLACES] for place in range(_PLACES))
+    return np.asarray(first | second << 2 | third << 4 | fourth << 6, np.uint8)
 
 
 def decode(codes: NDArray[np.uint8], dimensions: int) -> NDArray[np.int8]:

@@ -1,7 +1,7 @@
 """A generation on disk: write one, open one, swap the one in use.
 
     index/CURRENT       the name of the generation in use
-    index/000007/       manifest.json · passages.db · vectors.f32 · tokens.2bit · lexical/
+    index/000007/       manifest.json · passages.db · vectors.f16 · tokens.2bit · lexical/
                         vectors.hnsw where there are many passages
 
 A generation is written aside, synced, and then named by CURRENT in one rename, so that a crash at
@@ -15,7 +15,8 @@ import errno
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +27,14 @@ import numpy as np
 from rag.duplicates import group_alike
 from rag.encoder import Encoder
 from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
-from rag.lexical import Lexical, write_lexical
+from rag.lexical import Lexical, Words, write_lexical
 from rag.manifest import FORMAT, MANIFEST, Manifest, damaged, sync, sync_files
 from rag.settings import Settings
-from rag.store import DATABASE, Store, StoreWriter, Tokens, open_unfinished, seal
+from rag.store import DATABASE, Store, Stored, StoreWriter, Tokens, open_unfinished, seal
 from rag.types import Document, Passage, Skipped
 from rag.vectors import VECTOR_FILE, Vectors, map_rows, write_graph
 
+_LEXICAL = "lexical"  # a folder
 _CHECKED = 4 << 20  # bytes: files up to this are read and compared whenever an index is opened
 _ORIGIN = "origin.json"  # of what a rebuild makes: only a rebuild of the same may go on from it
 
@@ -49,9 +51,9 @@ class Generation(Store):
         passages, dimensions = self.manifest.passages, self.manifest.dimensions
         super().__init__(folder, passages, self.manifest.tokens, dimensions)
         self.vectors = Vectors.read(folder, passages, dimensions)
-        self.lexical = Lexical(folder / "lexical")
+        self.lexical = Lexical(folder / _LEXICAL)
         if len(self.lexical) != passages:
-            raise damaged(folder / "lexical")
+            raise damaged(folder / _LEXICAL)
 
     def __len__(self) -> int:
         return self.manifest.passages
@@ -112,10 +114,15 @@ class Generation(Store):
 class GenerationWriter(StoreWriter):
     """A generation being written, document by document; see ``write_generation``."""
 
-    def __init__(self, folder: Path, encoder: Encoder, settings: Settings) -> None:
+    def __init__(
+        self, folder: Path, encoder: Encoder, settings: Settings, last: Generation | None
+    ) -> None:
         super().__init__(folder)
         self._encoder = encoder
         self._settings = settings
+        self._last = last
+        self._moves = np.full(len(last) if last else 0, -1, np.int32)  # of its passages' ids
+        self._kept: set[str] = set()  # its documents that are here under the same name
         self.skipped: list[Skipped] = []
         (folder / _ORIGIN).write_text(_origin(encoder, settings), "utf-8")
 
@@ -126,11 +133,19 @@ class GenerationWriter(StoreWriter):
     def skip(self, skipped: Skipped) -> None:
         self.skipped.append(skipped)
 
+    def copy_document(self, stored: Stored, name: str) -> None:
+        first = self.passages
+        super().copy_document(stored, name)
+        of_last = self._last is not None and stored.folder == self._last.folder
+        if of_last and stored.document.name == name:
+            self._kept.add(name)
+            self._moves[stored.first :][: self.passages - first] = range(first, self.passages)
+
     def finish(self) -> None:
         """Complete every file and sync it; the manifest comes last."""
         self._mark_alike()
         self.checkpoint()
-        write_lexical(self._folder / "lexical", self._searchable())
+        self._write_lexical()
         recall = self._write_graph()
         entries = tuple(self._entries())
         self.close()
@@ -155,28 +170,52 @@ class GenerationWriter(StoreWriter):
     def _mark_alike(self) -> None:
         rows = self._db.execute("SELECT id, signature FROM documents ORDER BY id").fetchall()
         groups = group_alike([signature for _, signature in rows])
-        pairs = [(rows[group][0], row) for (row, _), group in zip(rows, groups, strict=True)]
+        sizes = Counter(groups)
+        pairs = [
+            (rows[group][0], row)
+            for (row, _), group in zip(rows, groups, strict=True)
+            if sizes[group] > 1
+        ]
         self._db.executemany("UPDATE documents SET alike = ? WHERE id = ?", pairs)
 
     def _write_graph(self) -> float | None:
         if self.passages <= self._settings.exact_passages:
             return None
         shape = (self.passages, self._encoder.dimensions)
-        return write_graph(self._folder, map_rows(self._folder / VECTOR_FILE, np.float32, shape))
+        return write_graph(self._folder, map_rows(self._folder / VECTOR_FILE, np.float16, shape))
 
-    def _searchable(self) -> Iterator[tuple[str, str]]:
-        """The words by which each passage is found, with its document's name, in order of id."""
-        for (row,) in self._db.execute("SELECT id FROM documents ORDER BY id"):
-            name, title, text = self._db.execute(
-                "SELECT name, title, text FROM documents WHERE id = ?", (row,)
+    def _write_lexical(self) -> None:
+        """Only the documents are read that the last generation did not have, unless most are."""
+        words = self._words()
+        known = self._kept if words else set()
+        write_lexical(self._folder / _LEXICAL, self._searchable(known), words)
+
+    def _words(self) -> Words | None:
+        """What the last generation knew of the words; None where it is no use."""
+        if self._last is None:
+            return None
+        try:
+            self._last.manifest.check_contents(self._last.folder, below=f"{_LEXICAL}/")
+        except IndexDamaged:
+            return None
+        gone = [name for name in self._last.names if name not in self._kept]
+        return Words.read(self._last.folder / _LEXICAL, self._moves, gone)
+
+    def _searchable(self, known: Container[str]) -> Iterator[tuple[int, str, str]]:
+        """The id, document and words of each passage whose document is not among the known."""
+        for row, name in self._db.execute("SELECT id, name FROM documents ORDER BY id").fetchall():
+            if name in known:
+                continue
+            title, text = self._db.execute(
+                "SELECT title, text FROM documents WHERE id = ?", (row,)
             ).fetchone()
             document = Document(name, text, title, digest="")
-            for heading, spans in self._db.execute(
-                "SELECT heading, sentences FROM passages WHERE document = ? ORDER BY id", (row,)
+            for number, heading, spans in self._db.execute(
+                "SELECT id, heading, sentences FROM passages WHERE document = ? ORDER BY id", (row,)
             ):
                 sentences = json.loads(spans)
                 words = text[sentences[0][0] : sentences[-1][1]]
-                yield name, f"{document.context(heading)}\n{words}"
+                yield number, name, f"{document.context(heading)}\n{words}"
 
 
 def current_folder(index: Path) -> Path:
@@ -237,20 +276,22 @@ def find_unfinished(index: Path, encoder: Encoder, settings: Settings) -> list[S
 
 @contextmanager
 def write_generation(
-    index: Path, encoder: Encoder, settings: Settings
+    index: Path, encoder: Encoder, settings: Settings, last: Generation | None = None
 ) -> Iterator[GenerationWriter]:
-    """Write a new generation beside the last and put it in use when the block ends well.
+    """Write a new generation beside the others and put it in use when the block ends well.
+
+    What it shares with the ``last`` need not be read again for BM25.
 
     Raises BadIndex when the disk is full. What an error leaves is removed; what a stopped process
     leaves, up to its last checkpoint, is found by ``find_unfinished``.
     """
     with _told_when_full(index):
         index.mkdir(parents=True, exist_ok=True)
-        last = _last_used(index)
+        before = _last_used(index)
         folder = index / _next_name(index)
         folder.mkdir()
         try:
-            writer = GenerationWriter(folder, encoder, settings)
+            writer = GenerationWriter(folder, encoder, settings, last)
             try:
                 yield writer
                 writer.finish()
@@ -260,7 +301,7 @@ def write_generation(
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    _remove_all_but(index, {folder, last})
+    _remove_all_but(index, {folder, before})
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +14,9 @@ from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.errors import IndexDamaged
 
@@ -26,6 +31,8 @@ STOP_WORDS = frozenset(
     "which who whom whose when where why how s t".split()
 )
 _IRREGULAR = Path(__file__).with_name("irregular.txt")
+_IDS = "ids.i32"  # the ids of passages in the order in which they were added, -1 where it is gone
+_MOST_GONE = 0.05  # of them: what is gone counts in BM25's mean length until all is written anew
 _HEAP_BYTES = 64 << 20
 _NONE: Mapping[str, float] = MappingProxyType({})
 
@@ -60,17 +67,47 @@ def plain(word: str) -> str:
     return words[0] if words else word
 
 
-def write_lexical(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
-    """Index (document name, text) pairs in ``folder``; a passage's id is its place, from 0."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Words:
+    """A lexical index of earlier passages, and what became of them."""
+
+    folder: Path
+    ids: NDArray[np.int32]  # (passages,), what each is called now, -1 where it is gone
+    gone: Sequence[str]  # the names of the documents whose passages are gone
+
+    @classmethod
+    def read(
+        cls, folder: Path, moves: NDArray[np.signedinteger], gone: Sequence[str]
+    ) -> Words | None:
+        """``moves`` are the new ids by the old. None where too much of it is gone."""
+        before = np.fromfile(folder / _IDS, np.int32)
+        ids = np.where(before < 0, -1, moves[before])
+        return cls(folder, ids, gone) if (ids < 0).mean() <= _MOST_GONE else None
+
+
+def write_lexical(
+    folder: Path, passages: Iterable[tuple[int, str, str]], last: Words | None = None
+) -> None:
+    """Index (id, document name, text) triples in ``folder``, and what is left of ``last``.
+
+    The passages of a document follow one another. Only the ``passages`` are read.
+    """
     import tantivy
 
-    folder.mkdir()
-    index = tantivy.Index(_schema(), path=str(folder))
-    writer = index.writer(_HEAP_BYTES, num_threads=1)  # one thread, so that ids keep their order
-    for number, fields in enumerate(_read_fields(passages)):
-        writer.add_document(tantivy.Document(id=number, **fields))
+    ids = last.ids.tolist() if last else []
+    if last:
+        shutil.copytree(last.folder, folder, ignore=shutil.ignore_patterns("*.lock"))
+    else:
+        folder.mkdir()
+    writer = tantivy.Index(_schema(), path=str(folder)).writer(_HEAP_BYTES, num_threads=1)
+    for name in last.gone if last else ():
+        writer.delete_documents_by_term("document", name)
+    for number, fields in _read_fields(passages):
+        writer.add_document(tantivy.Document(place=len(ids), **fields))
+        ids.append(number)
     writer.commit()
     writer.wait_merging_threads()
+    np.array(ids, np.int32).tofile(folder / _IDS)
 
 
 class Lexical:
@@ -82,9 +119,12 @@ class Lexical:
         try:
             index = tantivy.Index.open(str(folder))
             self._searcher = index.searcher()
+            self._ids = np.fromfile(folder / _IDS, np.int32)
+            segments = json.loads((folder / "meta.json").read_bytes())["segments"]
         except (ValueError, OSError):
             raise IndexDamaged(f"{folder} cannot be read: run rag index --full") from None
         self._schema = index.schema
+        self._counted = sum(segment["max_doc"] for segment in segments)  # with what is gone
 
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
@@ -106,26 +146,43 @@ class Lexical:
         stems = {stem: own.get(stem, 0.0) + carried.get(stem, 0.0) for stem in {**own, **carried}}
         if not stems:
             return []
-        query = self._any(field, stems)
+        query = self._any(field, {s: n * self._correction(field, s) for s, n in stems.items()})
         if documents:
             query = self._within(query, documents)
         hits = self._searcher.search(query, k, count=False).hits
-        found = [(self._searcher.doc(address)["id"][0], score) for score, address in hits]
+        places = self._searcher.fast_field_values("place", [address for _, address in hits])
+        ids = self._ids[np.array(places, np.int64)].tolist()
+        found = [(number, score) for number, (score, _) in zip(ids, hits, strict=True)]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
     def rarity(self, word: Word) -> float:
         """The inverse document frequency of a word, as BM25 has it; at least 0."""
-        passages = len(self)
-        having = self._searcher.doc_freq("text", word.stem)
-        return math.log1p((passages - having + 0.5) / (having + 0.5))
+        return _rarity(len(self), self._count("text", word.stem))
 
     def holds(self, word: Word) -> bool:
         """Tell whether a word, or another of the same stem, stands in any passage."""
-        return bool(self._searcher.doc_freq("text", word.stem) or self.count(plain(word.text)))
+        return bool(self._count("text", word.stem) or self.count(plain(word.text)))
 
     def count(self, word: str) -> int:
         """In how many passages a ``plain`` word stands, in this form."""
-        return int(self._searcher.doc_freq("words", word))
+        return self._count("words", word)
+
+    def _count(self, field: str, term: str) -> int:
+        """In how many passages a term stands; those that are gone are not counted."""
+        from tantivy import Query
+
+        count = int(self._searcher.doc_freq(field, term))
+        if count and self._counted > len(self):
+            found: Any = self._searcher.search(Query.term_query(self._schema, field, term), 1)
+            count = int(found.count)
+        return count
+
+    def _correction(self, field: str, term: str) -> float:
+        """By how much the engine's weight of a term is too small: it counts what is gone, too."""
+        if self._counted == len(self):
+            return 1.0
+        weight = _rarity(self._counted, self._searcher.doc_freq(field, term))
+        return _rarity(len(self), self._count(field, term)) / weight
 
     def _any(self, field: str, terms: Mapping[str, float]) -> Any:
         """Match any of the terms, which count what is given."""
@@ -144,39 +201,49 @@ class Lexical:
         return Query.boolean_query([(Occur.Must, query), (Occur.Must, named)])
 
 
+def _rarity(passages: int, having: int) -> float:
+    """The inverse document frequency of BM25."""
+    return math.log1p((passages - having + 0.5) / (having + 0.5))
+
+
 def _schema() -> Any:
     """Text fields hold stems, or words, with spaces between: tantivy cuts at these, no more."""
     import tantivy
 
     builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("id", stored=True)
-    builder.add_text_field("document", tokenizer_name="raw")
+    builder.add_integer_field("place", fast=True)  # among the ids
+    builder.add_text_field("document", tokenizer_name="raw", index_option="basic")
     for field in ("text", "near"):
         builder.add_text_field(field, tokenizer_name="whitespace", index_option="freq")
     builder.add_text_field("words", tokenizer_name="whitespace", index_option="basic")
     return builder.build()
 
 
-def _read_fields(passages: Iterable[tuple[str, str]]) -> Iterator[dict[str, str]]:
+def _read_fields(
+    passages: Iterable[tuple[int, str, str]],
+) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield of each passage its document, its stems, its neighbours' with them, and its words."""
-    for document, group in groupby(passages, itemgetter(0)):
-        read = (_stems_and_words(text) for _, text in group)
-        before, (here, words) = "", next(read)
-        for after, following in chain(read, [("", "")]):
+    for document, group in groupby(passages, itemgetter(1)):
+        read = ((number, *_stems_and_words(text)) for number, _, text in group)
+        before, (number, here, words) = "", next(read)
+        for following, after, next_words in chain(read, [(-1, "", "")]):
             near = f"{before} {here} {after}"
-            yield {"document": document, "text": here, "near": near, "words": words}
-            before, here, words = here, after, following
+            yield number, {"document": document, "text": here, "near": near, "words": words}
+            before, number, here, words = here, following, after, next_words
 
 
 def _stems_and_words(text: str) -> tuple[str, str]:
-    words = read_words(text)
-    return " ".join(word.stem for word in words), " ".join(
-        dict.fromkeys(plain(word.text) for word in words)
-    )
+    forms = [_forms(word) for word in _WORD.findall(text)]
+    return " ".join(stem for stem, _ in forms), " ".join({word: None for _, word in forms})
 
 
 def _is_stop(word: str) -> bool:
     return re.split("['’]", word.lower())[0] in STOP_WORDS
+
+
+@lru_cache(100_000)
+def _forms(word: str) -> tuple[str, str]:
+    return _stem(word.lower()), plain(word)
 
 
 @lru_cache(100_000)

@@ -1,8 +1,8 @@
 """Documents, passages, vectors and token vectors as they lie on disk: append them, read them.
 
     passages.db     SQLite: documents with their text, passages with their sentences
-    vectors.f32     one row a passage
-    tokens.2bit     one row a token, the passages' one after the other
+    vectors.f16     one row a passage, in half precision
+    tokens.2bit     one row a token that is no punctuation, the passages' one after the other
 
 Documents stream through: nothing of them is kept in memory while they are written.
 """
@@ -15,6 +15,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
@@ -39,9 +40,9 @@ _SCHEMA = """
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, digest TEXT NOT NULL, title TEXT NOT NULL,
     layout TEXT NOT NULL, body INTEGER NOT NULL, date TEXT, source TEXT, pages TEXT NOT NULL,
-    text TEXT NOT NULL,
+    alike INTEGER,            -- the first of the documents that say nearly the same; null: none do
     signature BLOB NOT NULL,  -- MinHash
-    alike INTEGER             -- the first document that says nearly the same, or itself
+    text TEXT NOT NULL
 );
 CREATE TABLE passages (
     id INTEGER PRIMARY KEY,
@@ -63,7 +64,7 @@ _STORED = ", ".join(f"d.{column}" for column in _DOCUMENT.split(", "))
 
 
 class Tokens(NamedTuple):
-    """The tokens of passages, special ones left out."""
+    """The tokens of passages, punctuation and special ones left out."""
 
     vectors: NDArray[np.int8]  # (n, dimensions), of any length: only their directions count
     bounds: NDArray[np.int64]  # (sentences + 1,), where those of each sentence begin, and n
@@ -82,10 +83,12 @@ class Listed(NamedTuple):
 class Stored(NamedTuple):
     """A document with all that was made from it, as it lies on disk."""
 
+    folder: Path
+    first: int  # id of its first passage there
     document: Document
     signature: bytes
     passages: list[tuple[str, str, int]]  # heading, sentences as JSON, number of tokens
-    vectors: NDArray[np.float32]  # (passages, dimensions)
+    vectors: NDArray[np.float16]  # (passages, dimensions)
     tokens: NDArray[np.uint8]  # (tokens of all passages, width)
 
 
@@ -98,7 +101,7 @@ class Store:
         self._lock = threading.Lock()
         self._db = _open_database(folder)
         self._dimensions = dimensions
-        self._vectors = map_rows(folder / VECTOR_FILE, np.float32, (passages, dimensions))
+        self._vectors = map_rows(folder / VECTOR_FILE, np.float16, (passages, dimensions))
         self._tokens = map_rows(folder / _TOKENS, np.uint8, (tokens, codes.width(dimensions)))
         self.document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
 
@@ -149,13 +152,14 @@ class Store:
     def alike(self) -> dict[str, list[str]]:
         """Return the others that say nearly the same, for each document that has such."""
         groups: dict[int, list[str]] = {}
-        for group, name in self._all("SELECT alike, name FROM documents ORDER BY alike, name"):
+        for group, name in self._all(
+            "SELECT alike, name FROM documents WHERE alike IS NOT NULL ORDER BY alike, name"
+        ):
             groups.setdefault(group, []).append(name)
         return {
             name: [other for other in names if other != name]
             for names in groups.values()
             for name in names
-            if len(names) > 1
         }
 
     def digests(self) -> dict[str, str]:
@@ -172,6 +176,8 @@ class Store:
         )
         first, last = (rows[0], rows[-1]) if rows else ((0, "", "", 0, 0), (-1, "", "", 0, 0))
         return Stored(
+            self.folder,
+            first[0],
             self._read_document(name),
             signature,
             [(heading, spans, count) for _, heading, spans, _, count in rows],
@@ -252,12 +258,14 @@ class StoreWriter:
             (sentence.start, sentence.end, int(sentence.heading), bound)
             for sentence, bound in zip(passage.sentences, bounds, strict=True)
         ]
-        rows = [(passage.heading, json.dumps(sentences), len(encoding.tokens))]
-        self._append(document, rows, encoding.vector[None, :], codes.encode(encoding.tokens))
+        spans = json.dumps(sentences, separators=(",", ":"))
+        rows = [(passage.heading, spans, len(encoding.tokens))]
+        vectors = encoding.vector[None, :].astype(np.float16)
+        self._append(document, rows, vectors, codes.encode(encoding.tokens))
 
-    def copy_document(self, stored: Stored) -> None:
-        """Store a document that another store holds, with all that was made from it."""
-        row = self._add_document(stored.document, stored.signature)
+    def copy_document(self, stored: Stored, name: str) -> None:
+        """Store a document that another store holds under ``name``, with all made from it."""
+        row = self._add_document(_renamed(stored.document, name), stored.signature)
         self._append(row, stored.passages, stored.vectors, stored.tokens)
 
     def checkpoint(self) -> None:
@@ -281,7 +289,7 @@ class StoreWriter:
         self,
         document: int,
         passages: Sequence[tuple[str, str, int]],
-        vectors: NDArray[np.float32],
+        vectors: NDArray[np.float16],
         tokens: NDArray[np.uint8],
     ) -> None:
         for heading, sentences, count in passages:
@@ -293,6 +301,15 @@ class StoreWriter:
             self.tokens += count
         self._vector_file.write(vectors.tobytes())
         self._token_file.write(tokens.tobytes())
+
+
+def _renamed(document: Document, name: str) -> Document:
+    if name == document.name:
+        return document
+    title = document.title
+    if title == Path(document.name).stem:
+        title = Path(name).stem
+    return replace(document, name=name, title=title)
 
 
 def seal(name: str, row: Sequence[Any]) -> str:

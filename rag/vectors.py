@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from rag.errors import IndexDamaged
 
-VECTOR_FILE = "vectors.f32"  # the rows one after the other, in this machine's byte order
+VECTOR_FILE = "vectors.f16"  # the rows one after the other, in this machine's byte order
 GRAPH_FILE = "vectors.hnsw"
 
 _KIND = b"IHNs"  # how faiss begins the file of an IndexHNSWSQ
@@ -28,13 +29,18 @@ _BLOCK = 10_000  # rows in memory at a time
 class Vectors:
     """Unit vectors by id, searched by inner product, which is their cosine.
 
-    The rows stay on disk and are mapped. Without a graph the search is exact; with one it visits a
-    small part of the rows, and the cosines are exact still.
+    The rows, in half precision, stay on disk and are mapped: a cosine is right to 0.0001. Without a
+    graph all of them are read into memory at the first search, and compared; with one the search
+    visits a small part.
     """
 
-    def __init__(self, rows: NDArray[np.float32], graph: Any = None) -> None:
+    def __init__(self, rows: NDArray[np.float16], graph: Any = None) -> None:
         self._rows = rows  # (n, dimensions)
         self._graph = graph  # a faiss.IndexHNSW
+
+    @cached_property
+    def _all(self) -> Any:
+        return _exact_index(self._rows)
 
     @classmethod
     def read(cls, folder: Path, count: int, dimensions: int) -> Vectors:
@@ -42,7 +48,7 @@ class Vectors:
         import faiss
 
         faiss.omp_set_num_threads(1)  # a question is one thread's work; many are asked at once
-        rows = map_rows(folder / VECTOR_FILE, np.float32, (count, dimensions))
+        rows = map_rows(folder / VECTOR_FILE, np.float16, (count, dimensions))
         path = folder / GRAPH_FILE
         return cls(rows, _read_graph(path, rows.shape) if path.exists() else None)
 
@@ -55,7 +61,7 @@ class Vectors:
 
     def rows(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return the stored vectors, (len(ids), dimensions)."""
-        return self._rows[np.asarray(ids, np.int64)]
+        return self._rows[np.asarray(ids, np.int64)].astype(np.float32)
 
     def search(
         self, vector: NDArray[np.float32], k: int, among: Sequence[int] | None = None
@@ -65,7 +71,8 @@ class Vectors:
         Raises IndexDamaged for what can be no cosine.
         """
         found = self._search(vector, k, among)
-        if any(abs(score) > _MOST_COSINE for _, score in found):
+        none = not found and len(self._rows if among is None else among)
+        if none or any(abs(score) > _MOST_COSINE for _, score in found):
             raise IndexDamaged("the vectors of the index are damaged: run rag index --full")
         return found
 
@@ -73,19 +80,38 @@ class Vectors:
         self, vector: NDArray[np.float32], k: int, among: Sequence[int] | None
     ) -> list[tuple[int, float]]:
         if among is not None:
-            ids = np.asarray(among, np.int64)
-            return [(int(ids[i]), score) for i, score in _nearest(self._rows[ids], vector, k)]
+            return self._nearest(vector, k, np.asarray(among, np.int64))
         if self._graph is None:
-            return _nearest(self._rows, vector, k)
-        faiss: Any = importlib.import_module("faiss")  # its stubs do not know all of it
+            return _pairs(*self._all.search(vector[None, :], k))
+        faiss: Any = importlib.import_module("faiss")
         more = 2 * k  # the graph's own order is rough: its numbers have 8 bits
         depth = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_DEPTH, 2 * more))
         _, found = self._graph.search(vector[None, :], more, params=depth)
-        near = found[0][found[0] >= 0]  # faiss pads with id -1
-        return [(int(near[i]), score) for i, score in _nearest(self._rows[near], vector, k)]
+        return self._nearest(vector, k, found[0][found[0] >= 0])  # faiss pads with id -1
+
+    def _nearest(
+        self, vector: NDArray[np.float32], k: int, ids: NDArray[np.int64]
+    ) -> list[tuple[int, float]]:
+        found = _pairs(*_exact_index(self._rows[ids]).search(vector[None, :], k))
+        return [(int(ids[i]), score) for i, score in found]
 
 
-def write_graph(folder: Path, rows: NDArray[np.float32]) -> float:
+def _exact_index(rows: NDArray[np.float16]) -> Any:
+    faiss: Any = importlib.import_module("faiss")  # its stubs do not know all of it
+    index = faiss.IndexScalarQuantizer(
+        rows.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    index.is_trained = True  # half precision has nothing to learn
+    index.add_sa_codes(np.ascontiguousarray(rows).view(np.uint8))
+    return index
+
+
+def _pairs(scores: NDArray[np.float32], ids: NDArray[np.int64]) -> list[tuple[int, float]]:
+    pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
+    return [(i, score) for i, score in pairs if i >= 0]  # faiss pads with id -1
+
+
+def write_graph(folder: Path, rows: NDArray[np.float16]) -> float:
     """Write a graph over the rows; return its recall: how much of the exact search it finds.
 
     It is the mean over a sample of the rows, of the 100 nearest of each.
@@ -97,17 +123,17 @@ def write_graph(folder: Path, rows: NDArray[np.float32]) -> float:
     )
     graph.hnsw.efConstruction = _BUILD_DEPTH
     sample = np.linspace(0, len(rows) - 1, min(len(rows), 50_000)).astype(np.int64)
-    graph.train(rows[sample])
+    graph.train(rows[sample].astype(np.float32))
     for first in range(0, len(rows), _BLOCK):
-        graph.add(rows[first : first + _BLOCK])
+        graph.add(rows[first : first + _BLOCK].astype(np.float32))
     faiss.write_index(graph, str(folder / GRAPH_FILE))
     return _recall(rows, graph)
 
 
-def _recall(rows: NDArray[np.float32], graph: Any) -> float:
+def _recall(rows: NDArray[np.float16], graph: Any) -> float:
     exact, fast = Vectors(rows), Vectors(rows, graph)
     shares = []
-    for row in rows[:: max(len(rows) // _SAMPLE, 1)]:
+    for row in rows[:: max(len(rows) // _SAMPLE, 1)].astype(np.float32):
         wanted = {number for number, _ in exact.search(row, _RECALL_AT)}
         found = {number for number, _ in fast.search(row, _RECALL_AT)}
         shares.append(len(wanted & found) / len(wanted))
@@ -129,20 +155,6 @@ def _read_graph(path: Path, shape: tuple[int, ...]) -> Any:
     if graph is None or (graph.ntotal, graph.d) != shape:
         raise IndexDamaged(f"{path} is damaged: run rag index --full")
     return graph
-
-
-def _nearest(
-    rows: NDArray[np.float32], vector: NDArray[np.float32], k: int
-) -> list[tuple[int, float]]:
-    import faiss
-
-    if not len(rows):
-        return []
-    scores, ids = faiss.knn(
-        vector[None, :], rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT
-    )
-    pairs = zip(ids[0].tolist(), scores[0].tolist(), strict=True)
-    return [(i, score) for i, score in pairs if i >= 0]  # rows that are no numbers have none
 
 
 def map_rows(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:

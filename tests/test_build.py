@@ -9,7 +9,8 @@ import pytest
 
 from rag.build import Plan, build_index, plan_index, return_to_last
 from rag.errors import BadIndex, CorpusError
-from rag.generation import Generation, current_folder, open_generation
+from rag.generation import Generation, check_generation, current_folder, open_generation
+from rag.lexical import read_words
 from rag.settings import Settings
 from tests.encoders import WordEncoder
 
@@ -53,6 +54,53 @@ def test_only_what_changed_is_encoded(corpus: Path, index: Path, tmp_path: Path)
     assert (report.changed, report.documents, report.encoded) == (True, 4, 2)
     build_index(corpus, tmp_path / "anew", WordEncoder(), Settings())
     assert contents(open_generation(index)) == contents(open_generation(tmp_path / "anew"))
+
+
+def found_words(generation: Generation, question: str) -> dict[tuple[str, int], float]:
+    """BM25 of every passage that is found, by document and place."""
+    hits = generation.lexical.search(read_words(question), 1_000)
+    passages = generation.passages([number for number, _ in hits])
+    scores = [score for _, score in hits]
+    return {(p.document, p.start): score for p, score in zip(passages, scores, strict=True)}
+
+
+def test_words_are_found_after_changes_as_in_an_index_made_anew(
+    corpus: Path, tmp_path: Path
+) -> None:
+    for number in range(80):
+        (corpus / f"{number:03}.txt").write_text(f"Town {number % 9} has {number} bees.\n\nYes.")
+    index = tmp_path / "i"
+    build_index(corpus, index, WordEncoder(), Settings())
+    first = current_folder(index) / "lexical"
+    segments = {path.name: path.read_bytes() for path in first.glob("*.idx")}
+    (corpus / "007.txt").write_text("Town 3 has no bees.")
+    (corpus / "008.txt").rename(corpus / "moved.txt")
+    (corpus / "009.txt").unlink()
+    build_index(corpus, index, WordEncoder(), Settings())
+    second = current_folder(index) / "lexical"
+    assert segments.items() <= {p.name: p.read_bytes() for p in second.glob("*.idx")}.items()
+    (corpus / "new.txt").write_text("Bees of no town.")
+    build_index(corpus, index, WordEncoder(), Settings())
+    build_index(corpus, tmp_path / "anew", WordEncoder(), Settings())
+    changed, anew = open_generation(index), open_generation(tmp_path / "anew")
+    for question in ("bees in town 3", "7", "8 bees", "moved"):
+        assert found_words(changed, question) == pytest.approx(
+            found_words(anew, question), rel=0.01
+        )
+
+
+def test_damaged_words_of_the_last_index_are_not_taken_over(
+    corpus: Path, index: Path, words: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.generation._CHECKED", -1)  # as where the file is large
+    monkeypatch.setattr("rag.lexical._MOST_GONE", 0.9)
+    [path] = (current_folder(index) / "lexical").glob("*.fieldnorm")
+    whole = path.read_bytes()
+    path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    (corpus / "new.txt").write_text("A new document.")
+    assert build_index(corpus, index, words, Settings()).encoded == 1
+    check_generation(index)
+    assert not (current_folder(index) / "lexical" / path.name).exists()
 
 
 def test_full_and_other_settings_encode_everything(corpus: Path, index: Path) -> None:
@@ -116,7 +164,7 @@ def test_a_second_builder_is_told_who_is_building(
 
 
 def test_a_damaged_index_is_built_anew(corpus: Path, index: Path, words: WordEncoder) -> None:
-    (current_folder(index) / "vectors.f32").unlink()
+    (current_folder(index) / "vectors.f16").unlink()
     assert build_index(corpus, index, words, Settings()).encoded == len(open_generation(index))
 
 

@@ -85,7 +85,7 @@ print("done")
 def _mutate(index: Path, seed: int) -> Callable[[], object]:
     """Change bytes of a file that is too large to be hashed; return what undoes it."""
     chance = random.Random(seed)  # noqa: S311  no secret
-    names = {"passages.db", "vectors.f32", "tokens.2bit"}
+    names = {"passages.db", "vectors.f16", "tokens.2bit"}
     path = chance.choice([path for path in _files(index) if path.name in names])
     whole = path.read_bytes()
     data = bytearray(whole)
@@ -174,12 +174,12 @@ def test_a_lexical_index_of_another_corpus_is_an_error(
 
 @pytest.fixture
 def rows() -> np.ndarray:
-    return unit_rows(np.random.default_rng(1).random((300, 8), np.float32))
+    return unit_rows(np.random.default_rng(1).random((300, 8), np.float32)).astype(np.float16)
 
 
 def _write(folder: Path, rows: np.ndarray) -> None:
     write_graph(folder, rows)
-    rows.tofile(folder / "vectors.f32")
+    rows.tofile(folder / "vectors.f16")
 
 
 def test_a_graph_over_other_rows_is_an_error(tmp_path: Path, rows: np.ndarray) -> None:
@@ -198,8 +198,8 @@ def test_an_index_of_another_kind_is_never_loaded(
 
     _write(tmp_path, rows)
     other = faiss.index_factory(8, kind)
-    other.train(rows)
-    other.add(rows)
+    other.train(rows.astype(np.float32))
+    other.add(rows.astype(np.float32))
     faiss.write_index(other, str(tmp_path / GRAPH_FILE))
     with pytest.raises(IndexDamaged, match="run rag index --full"):
         Vectors.read(tmp_path, 300, 8)
@@ -207,7 +207,7 @@ def test_an_index_of_another_kind_is_never_loaded(
 
 def test_rows_that_are_no_numbers_are_not_found(rows: np.ndarray) -> None:
     rows[3:] = np.nan
-    found = Vectors(rows).search(rows[0], 10)
+    found = Vectors(rows).search(rows[0].astype(np.float32), 10)
     assert sorted(number for number, _ in found) == [0, 1, 2]
 
 

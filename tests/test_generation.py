@@ -102,7 +102,7 @@ def test_current_is_not_trusted_as_a_path(index: Path, name: str) -> None:
         open_generation(index)
 
 
-FILES = ["passages.db", "vectors.f32", "tokens.2bit", "lexical/meta.json"]
+FILES = ["passages.db", "vectors.f16", "tokens.2bit", "lexical/meta.json"]
 
 
 @pytest.mark.parametrize("name", [*FILES, "manifest.json"])
@@ -136,7 +136,7 @@ def test_a_file_of_rubbish_is_damage(index: Path, name: str) -> None:
 def test_another_format_names_both_versions(index: Path) -> None:
     path = current_folder(index) / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(IndexMismatch, match="format 99, this version reads 3: run rag index"):
+    with pytest.raises(IndexMismatch, match="format 99, this version reads 5: run rag index"):
         open_generation(index)
 
 

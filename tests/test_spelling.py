@@ -19,9 +19,9 @@ from tests.benchmarks.perturb import HOW, mistype
 
 EAGER = Settings(threshold=0)
 PASSAGES = [
-    ("a.md", "The government of Kirkuk, the governor and the government’s soldiers."),
-    ("b.md", "A café in Kirkuk was harmed; soldiers and a soldier harassed it."),
-    ("c.md", "Governor Blinken attended a ceremony. The governor's guests were seen."),
+    (0, "a.md", "The government of Kirkuk, the governor and the government’s soldiers."),
+    (1, "b.md", "A café in Kirkuk was harmed; soldiers and a soldier harassed it."),
+    (2, "c.md", "Governor Blinken attended a ceremony. The governor's guests were seen."),
 ]
 
 
@@ -75,7 +75,8 @@ def test_a_word_that_may_be_meant_is_left(
 def test_swapped_letters_come_before_the_same_first_letter(
     tmp_path: Path, encoder: SentenceEncoder
 ) -> None:
-    write_lexical(tmp_path / "l", [("a.md", "Heat, heat."), ("b.md", "A seabird."), ("c.md", "X")])
+    passages = [(0, "a.md", "Heat, heat."), (1, "b.md", "A seabird."), (2, "c.md", "X")]
+    write_lexical(tmp_path / "l", passages)
     assert correct_spelling("hwat is a saebird", encoder, Lexical(tmp_path / "l")) == (
         "what is a seabird"
     )

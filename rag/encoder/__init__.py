@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +32,19 @@ class Encoding:
     vector: NDArray[np.float32]  # (dimensions,), unit length
     tokens: NDArray[np.float32]  # (n, dimensions), unit rows
     starts: NDArray[np.int32]  # (n,), characters into the text
+
+    def without_punctuation(self, text: str) -> Encoding:
+        """Only the tokens that begin with no sign, as ColBERT stores a document.
+
+        No word of a question is looked for among the others.
+        """
+        kept = np.array([not _is_sign(text[start]) for start in self.starts.tolist()], bool)
+        return Encoding(self.vector, self.tokens[kept], self.starts[kept])
+
+
+@lru_cache(10_000)
+def _is_sign(character: str) -> bool:
+    return unicodedata.category(character)[0] in "PS"
 
 
 class Encoder(Protocol):

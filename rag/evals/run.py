@@ -43,8 +43,8 @@ from rag.settings import Settings
 from rag.types import Answer, Hit, Quote
 
 _SHAPING = {  # modules and packages
-    "types", "documents", "sentences", "passages", "encoder", "vectors", "lexical", "generation",
-    "build",
+    "types", "documents", "sentences", "passages", "encoder", "vectors", "lexical", "codes",
+    "store", "generation", "build",
 }  # fmt: skip
 _DEEPEST = max(DOCUMENT_DEPTHS)  # documents of a BEIR ranking
 _DEEPER = 2 * _DEEPEST  # candidates that give as many documents of one passage or two

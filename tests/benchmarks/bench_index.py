@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -173,7 +174,7 @@ def _texts(generation: Generation, count: int) -> list[str]:
 
 
 def _add_recall(table: Table, generation: Generation) -> None:
-    rows = generation.vectors.rows(range(len(generation)))
+    rows = generation.vectors.rows(range(len(generation))).astype(np.float16)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         recall = write_graph(Path(folder), rows)
