@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from rag.documents import file_digest, find_documents, read_document
-from rag.encoder import Encoder
+from rag.encoder import Encoder, Encoding
 from rag.errors import BadIndex, CorpusError, DocumentError, IndexMissing
 from rag.generation import (
     Generation,
@@ -66,10 +67,15 @@ class Plan:
 
 
 class _Piece(NamedTuple):
-    row: int  # of the document, in the generation being written
     document: Document
-    passage: Passage
+    passage: Passage | None  # None: the document has none
+    is_first: bool  # of its document
     done: float  # share of the work that is done with this passage
+
+    @property
+    def text(self) -> str:
+        passage = self.passage
+        return self.document.text[passage.start : passage.end] if passage else ""
 
 
 def build_index(
@@ -100,7 +106,7 @@ def build_index(
                 store.close()
                 remove_generation(store.folder)
             pieces = _cut(corpus, fresh, new, encoder, settings)
-            encoded = sum(_encode(batch, new, encoder, progress) for batch in _batches(pieces))
+            encoded = _store(_encode(pieces, encoder), new, progress)
             if new.is_empty:
                 raise CorpusError(_nothing_to_read(corpus, new.skipped))
         return _report(open_generation(index), encoded, started, changed=True)
@@ -230,7 +236,7 @@ def _cut(
     encoder: Encoder,
     settings: Settings,
 ) -> Iterator[_Piece]:
-    """Read each document, store it, and yield its passages; report what cannot be read."""
+    """Read each document and yield its passages; report what cannot be read."""
     names = list(names)
     budget = min(settings.passage_tokens, encoder.window)
     for number, name in enumerate(names):
@@ -240,23 +246,51 @@ def _cut(
             new.skip(Skipped(name, str(error), _digest(corpus, name)))
             continue
         sentences = split_sentences(document)
-        row = new.add_document(document)
-        for passage in cut_passages(document, sentences, encoder.count_tokens, budget):
-            share = passage.end / len(document.text)
-            yield _Piece(row, document, passage, (number + share) / len(names))
+        passages = cut_passages(document, sentences, encoder.count_tokens, budget)
+        for place, passage in enumerate(passages or [None]):
+            share = passage.end / len(document.text) if passage else 1
+            yield _Piece(document, passage, place == 0, (number + share) / len(names))
 
 
 def _encode(
-    batch: list[_Piece], new: GenerationWriter, encoder: Encoder, progress: Progress
+    pieces: Iterator[_Piece], encoder: Encoder
+) -> Iterator[tuple[list[_Piece], list[Encoding]]]:
+    """Yield the pieces in batches, encoded; meanwhile the model reads the next batch."""
+
+    def run(batch: list[_Piece]) -> list[Encoding]:
+        headings = [
+            piece.document.context(piece.passage.heading) for piece in batch if piece.passage
+        ]
+        return encoder.encode([piece.text for piece in batch if piece.passage], headings)
+
+    with ThreadPoolExecutor(1) as pool:
+        last: tuple[list[_Piece], Future[list[Encoding]]] | None = None
+        for batch in _batches(pieces):
+            following = batch, pool.submit(run, batch)
+            if last:
+                yield last[0], last[1].result()
+            last = following
+        if last:
+            yield last[0], last[1].result()
+
+
+def _store(
+    batches: Iterable[tuple[list[_Piece], list[Encoding]]],
+    new: GenerationWriter,
+    progress: Progress,
 ) -> int:
-    texts = [piece.document.text[piece.passage.start : piece.passage.end] for piece in batch]
-    contexts = [piece.document.context(piece.passage.heading) for piece in batch]
-    encodings = encoder.encode(texts, contexts)
-    for piece, text, encoding in zip(batch, texts, encodings, strict=True):
-        new.add_passage(piece.row, piece.passage, encoding.without_punctuation(text))
-    new.checkpoint()
-    progress(batch[-1].done, batch[-1].document.name)
-    return len(batch)
+    """Store documents with their passages; return how many passages that were."""
+    before, row = new.passages, 0
+    for batch, encodings in batches:
+        coming = iter(encodings)
+        for piece in batch:
+            if piece.is_first:
+                row = new.add_document(piece.document)
+            if piece.passage:
+                new.add_passage(row, piece.passage, next(coming).without_punctuation(piece.text))
+        new.checkpoint()
+        progress(batch[-1].done, batch[-1].document.name)
+    return new.passages - before
 
 
 def _batches(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:

@@ -108,7 +108,7 @@ def ask(
     Without QUESTION, each line on standard input is a question, or a JSON object with the keys
     question, documents and thread, the turns before it: [{"role": "user", "text": "…"}, …].
     """
-    desk = _open(index, settings_file)
+    desk = _Desk(index, load_settings(settings_file))
     if question is not None:
         asked = _Asked(question, tuple(document or ()))
         _print_answer(desk.answer(asked), desk, as_json=as_json)
@@ -128,7 +128,7 @@ def search(
     """List the passages nearest to a question, best first."""
     from rag.render import found_object, passage_line
 
-    desk = _open(index, settings_file)
+    desk = _Desk(index, load_settings(settings_file))
     hits = desk.answer(_Asked(question, tuple(document or ()))).hits[:k]
     for number, hit in enumerate(hits, 1):
         source = desk.generation.document(hit.passage.document)
@@ -310,19 +310,22 @@ class _Asked:
 
 
 class _Desk:
-    """What is needed to answer: an open index and the model that made it."""
+    """What is needed to answer: the index in use and the model that made it."""
 
-    def __init__(self, generation: Generation, settings: Settings) -> None:
+    def __init__(self, index: Path, settings: Settings) -> None:
         from rag.encoder import SentenceEncoder
 
-        self.generation = generation
+        self._index = index
         self._settings = settings
         self._encoder = SentenceEncoder(settings.model, settings.engine)
-        generation.check_model(self._encoder)
+        self.generation = self._open()  # that gave the last answer
 
     def answer(self, asked: _Asked) -> Answer:
         from rag.answer import answer
+        from rag.generation import current_folder
 
+        if current_folder(self._index) != self.generation.folder:  # rebuilt since the last question
+            self.generation = self._open()
         return answer(
             asked.question,
             self.generation,
@@ -332,19 +335,19 @@ class _Desk:
             asked.thread,
         )
 
+    def _open(self) -> Generation:
+        from rag.generation import open_generation
 
-def _open(index: Path, settings_file: Path | None) -> _Desk:
-    from rag.generation import open_generation
-
-    settings = load_settings(settings_file)
-    generation = open_generation(index)
-    for name, wanted in settings.shape().items():
-        built = generation.settings.shape()[name]
-        if built != wanted:
-            raise IndexMismatch(
-                f"{index} was built with {name} = {built}, the settings say {wanted}: run rag index"
-            )
-    return _Desk(generation, settings)
+        generation = open_generation(self._index)
+        for name, wanted in self._settings.shape().items():
+            built = generation.settings.shape()[name]
+            if built != wanted:
+                raise IndexMismatch(
+                    f"{self._index} was built with {name} = {built}, the settings say {wanted}: "
+                    "run rag index"
+                )
+        generation.check_model(self._encoder)
+        return generation
 
 
 def _answer_lines(lines: Iterable[str], desk: _Desk, *, as_json: bool) -> bool:

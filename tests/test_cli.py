@@ -110,6 +110,24 @@ def test_ask_reads_a_question_in_the_light_of_its_thread(shipped_index: Path) ->
     assert shown.startswith("Searched for: Who claimed them? (after ")
 
 
+def test_ask_answers_from_an_index_rebuilt_meanwhile(tmp_path: Path) -> None:
+    corpus, index = tmp_path / "corpus", tmp_path / "index"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("The bridge opened in 1998.")
+    rag("index", "--corpus", corpus, "--index", index)
+    command = [sys.executable, "-m", "rag.cli", "ask", "--json", "--index", str(index)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as asking:
+        assert asking.stdin
+        assert asking.stdout
+        for year in ("1998", "2004"):
+            (corpus / "a.txt").write_text(f"The bridge opened in {year}.")
+            rag("index", "--corpus", corpus, "--index", index)
+            asking.stdin.write("When did the bridge open?\n")
+            asking.stdin.flush()
+            assert year in asking.stdout.readline()
+        asking.stdin.close()
+
+
 def test_show_prints_the_text_that_offsets_count_in(shipped_index: Path) -> None:
     done = rag("ask", QUESTION, "--json", "--index", shipped_index)
     [quote, *_] = json.loads(done.stdout)["quotes"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag import generation as generations
 from rag.build import build_index
 from rag.codes import COSINE
 from rag.encoder import SentenceEncoder, unit_rows
@@ -21,6 +22,7 @@ from rag.generation import (
 from rag.lexical import read_words
 from rag.settings import Settings
 from rag.types import Document, Passage, Sentence
+from rag.web.library import Library
 from tests.encoders import WordEncoder
 
 TEXT = "Bees dance.\r\n\r\nHoney 🍯 never spoils. Ça va?"
@@ -88,6 +90,28 @@ def test_a_reader_keeps_its_generation_while_others_are_written(
     assert generation.tokens([0]).vectors.any()
     assert "new.txt" in open_generation(index).names
     assert len([path for path in index.iterdir() if path.is_dir()]) == 2
+
+
+@pytest.mark.parametrize("by_chat", [False, True])
+def test_a_reader_that_two_rebuilds_overtake_opens_the_last(
+    corpus: Path, index: Path, monkeypatch: pytest.MonkeyPatch, by_chat: bool
+) -> None:
+    """Between reading CURRENT and opening what it named, which is gone by then."""
+    read = generations.current_folder
+    named = read(index)
+
+    def read_slowly(_: Path) -> Path:
+        monkeypatch.setattr(generations, "current_folder", read)
+        for number in range(2):
+            (corpus / "new.txt").write_text(f"Text number {number} is here.")
+            build_index(corpus, index, WordEncoder(), Settings())
+        assert not named.exists()
+        return named
+
+    library = Library(corpus, index, Settings(), WordEncoder())
+    monkeypatch.setattr(generations, "current_folder", read_slowly)
+    opened = library.current() if by_chat else open_generation(index)
+    assert opened.document("new.txt").text == "Text number 1 is here."
 
 
 def test_no_index(tmp_path: Path) -> None:

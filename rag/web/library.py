@@ -18,7 +18,7 @@ from rag.documents.sheet import draw_sheet
 from rag.encoder import Encoder
 from rag.errors import DocumentError
 from rag.evals.feedback import Judgement, record
-from rag.generation import Generation, current_folder
+from rag.generation import Generation, current_folder, open_generation
 from rag.settings import Settings
 from rag.types import Answer, Document
 from rag.web.runs import Runs
@@ -87,7 +87,7 @@ class Library:
         with self._lock:
             stamp = _stamp(self._index)
             if self._generation is None or stamp != self._stamp:
-                self._generation = Generation(self._index / stamp[0])
+                self._generation = open_generation(self._index)
                 self._stamp = stamp
             return self._generation
 
