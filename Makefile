@@ -54,7 +54,7 @@ test: $(VENV)/.installed-dev ## run the tests
 	  --cov=rag --cov-report=term --cov-fail-under=90
 
 bench: $(VENV)/.installed-dev ## measure the index against its rivals: make bench SOURCE=folder of documents
-	@$(BIN)/python -m tests.benchmarks.bench_index $(or $(SOURCE),corpus) $(BENCH)
+	@$(BIN)/python -m tests.benchmarks.bench_index $(or $(SOURCE),corpus) --plot docs/growth.svg $(BENCH)
 	@$(BIN)/python -m tests.benchmarks.bench_crashes
 
 check: $(VENV)/.installed-dev ## lint, format and types

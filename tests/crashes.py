@@ -20,6 +20,7 @@ from tests.encoders import WordEncoder
 
 _DOCUMENTS = 60
 _CHANGING = 20  # documents that are other ones in every round
+_LINES, _FEW = 50, 4  # of a document, and of one that changes: so few that most is taken over
 _SETTINGS = Settings(passage_tokens=20, threshold=0.0)
 
 
@@ -54,8 +55,8 @@ def kill_rebuilds(folder: Path, rounds: int, seed: int) -> Kills:
 
 def _change(corpus: Path, number: int) -> None:
     for document in range(_DOCUMENTS):
-        text = number if document < _CHANGING else 0
-        lines = [f"Line {line} of document {document} in state {text}." for line in range(20)]
+        text, count = (number, _FEW) if document < _CHANGING else (0, _LINES)
+        lines = [f"Line {line} of document {document} in state {text}." for line in range(count)]
         (corpus / f"{document:03}.txt").write_text("\n\n".join(lines))
 
 

@@ -16,9 +16,9 @@ from tests.encoders import WordEncoder
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
 def test_killed_rebuilds_lose_nothing(tmp_path: Path) -> None:
-    kills = kill_rebuilds(tmp_path, rounds=8, seed=0)
+    kills = kill_rebuilds(tmp_path, rounds=4, seed=0)
     assert kills.errors == []
-    assert kills.finished < kills.rounds == 8
+    assert kills.finished < kills.rounds == 4
     assert kills.questions > 0
 
 
