@@ -46,8 +46,12 @@ _Documents = Annotated[
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit: 0 when it did its job, 1 when it failed, 2 when called wrongly."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    for stream, errors in (
+        (sys.stdin, "surrogateescape"),  # so that a line that is not UTF-8 costs the others nothing
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+    ):
+        stream.reconfigure(encoding="utf-8", errors=errors)  # type: ignore[union-attr]
     try:
         app(arguments)
     except RagError as error:
@@ -376,7 +380,7 @@ def _parse(line: str) -> _Asked:
         values = json.loads(line)
         question, documents = values["question"], values.get("documents", [])
         thread = values.get("thread", [])
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         raise QuestionError(
             'this is neither a question nor a JSON object with a "question"'
         ) from None
@@ -529,7 +533,9 @@ def _print_json(value: Any) -> None:
 
 
 def _complain(message: str) -> None:
-    print(f"rag: {message}", file=sys.stderr)
+    from rag.render import printable
+
+    print(f"rag: {printable(message)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

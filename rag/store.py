@@ -190,7 +190,10 @@ class Store:
 
     def _read_document(self, name: str) -> Document:
         """Raise KeyError when no document of that name is in the index."""
-        rows = self._all(f"SELECT {_DOCUMENT} FROM documents WHERE name = ?", name)  # noqa: S608
+        try:
+            rows = self._all(f"SELECT {_DOCUMENT} FROM documents WHERE name = ?", name)  # noqa: S608
+        except UnicodeEncodeError:  # no name in the index has a lone surrogate
+            rows = []
         if not rows:
             raise KeyError(name)
         return self._document(name, rows[0])

@@ -122,6 +122,8 @@ def test_documents_restrict_the_answer(generation: Generation, words: WordEncode
     [
         ("", (), "empty"),
         (" \n\t", (), "empty"),
+        ("Who is \ud800?", (), "half of a character"),
+        ("honey", ("\ud800",), "no document called"),
         ("x" * 100_000, (), "100,000 characters: ask it in 1,000 or fewer"),
         ("honey", ("nowhere.md",), "no document called nowhere.md"),
     ],

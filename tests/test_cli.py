@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def rag(
         input=stdin,
         capture_output=True,
         encoding="utf-8",
+        errors="surrogateescape",
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
         check=False,
@@ -164,6 +166,7 @@ def test_search_ranks_passages(shipped_index: Path) -> None:
         (["ask", "x" * 100_000, "--index", "INDEX"], "100,000 characters"),
         (["ask", QUESTION, "--index", "INDEX", "--document", "no.md"], "no document called no.md"),
         (["show", "troop.md", "--index", "INDEX"], "did you mean troops.md?"),
+        (["show", "\udcff\x1b[31m", "--index", "INDEX"], "<U+DCFF><U+001B>[31m"),
         (["ask", QUESTION, "--index", "INDEX", "--settings", "own.toml"], "passage_tokens = 200"),
     ],
 )
@@ -179,22 +182,25 @@ def test_a_failure_is_one_sentence_and_exit_1(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_a_broken_line_is_named_and_the_others_are_answered(shipped_index: Path) -> None:
+    broken = [
         '{"question": 3}',
         '{"question": "a", "documents": "b"}',
         '{"question": "a", "thread": ["b"]}',
         "{broken",
         "{}",
-    ],
-)
-def test_a_broken_line_is_named_and_the_others_are_answered(line: str, shipped_index: Path) -> None:
-    done = rag("ask", "--json", "--index", shipped_index, stdin=f"{line}\n{QUESTION}\n")
-    failed, answered = map(json.loads, done.stdout.splitlines())
+        '{"question": ' + "[" * 100_000,
+        '{"question": "\\ud800"}',  # half a character
+        '{"question": "Why?", "documents": ["\\ud800"]}',
+        "What is \udcff?",  # a byte that is not UTF-8
+    ]
+    lines = "".join(f"{line}\n" for line in [*broken, QUESTION])
+    done = rag("ask", "--json", "--index", shipped_index, stdin=lines)
+    *failed, answered = map(json.loads, done.stdout.splitlines())
     assert done.returncode == 1
-    assert "line 1" in done.stderr
-    assert "error" in failed
+    assert re.findall(r"line (\d+)", done.stderr) == [str(n) for n in range(1, len(broken) + 1)]
+    assert all("error" in each for each in failed)
+    assert len(failed) == len(broken)
     assert answered["answered"]
 
 

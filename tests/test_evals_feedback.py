@@ -18,6 +18,7 @@ from rag.web.library import Library
 from rag.web.routes import make_router
 from tests.encoders import WordEncoder
 
+PLACE = {"document": "bees.txt", "start": 0, "end": 10}
 HIVE = "A hive holds forty thousand bees."
 
 
@@ -74,7 +75,12 @@ def test_without_feedback_the_cure_is_named(index: Path, generation: Generation)
         {"question": "x", "said": "maybe"},
         {"question": 5, "said": "right"},
         {"question": "x", "said": "right", "places": "y"},
+        {"question": "x", "said": []},
+        {"question": "\ud800", "said": "right"},
+        {"question": "x" * 1_001, "said": "right"},
         {"question": "x", "said": "right", "places": [{"document": "a"}]},
+        {"question": "x", "said": "right", "places": [PLACE | {"start": float("inf")}]},
+        {"question": "x", "said": "right", "places": [PLACE] * 21},
     ],
 )
 def test_what_is_no_judgement_is_refused(values: dict[str, object]) -> None:
@@ -82,14 +88,32 @@ def test_what_is_no_judgement_is_refused(values: dict[str, object]) -> None:
         read_judgement(values)
 
 
+def test_no_more_is_kept_than_answers_are_long(
+    corpus: Path, tmp_path: Path, words: WordEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (corpus / "long.txt").write_text("Bees dance. " * 2_000)
+    build_index(corpus, tmp_path / "index", words, Settings())
+    generation = open_generation(tmp_path / "index")
+    long = Judgement("Do bees dance?", "right", (Place("long.txt", 0, 20_001),))
+    with pytest.raises(EvalError, match="longer than any answer"):
+        record(tmp_path / "index", long, generation)
+    monkeypatch.setattr("rag.evals.feedback._MOST_BYTES", 0)
+    record(tmp_path / "index", Judgement("Do bees dance?", "wrong"), generation)
+    with pytest.raises(EvalError, match="no more feedback is kept"):
+        record(tmp_path / "index", Judgement("Do bees dance?", "wrong"), generation)
+
+
 def test_the_page_sends_judgements(corpus: Path, index: Path, words: WordEncoder) -> None:
     app = FastAPI()
     app.include_router(make_router(Library(corpus, index, Settings(), words)))
     client = TestClient(app)
-    place = {"document": "bees.txt", "start": 0, "end": 10}
-    told = {"question": "Do bees dance?", "said": "sentence", "places": [place]}
+    told = {"question": "Do bees dance?", "said": "sentence", "places": [PLACE]}
     assert client.put("/feedback", json=told).is_success
     assert json.loads((index / "feedback.jsonl").read_text())["quotes"][0]["text"] == "Bees dance"
-    for wrong in (place | {"end": 9_999}, place | {"document": "../x"}):
+    for wrong in (PLACE | {"end": 9_999}, PLACE | {"document": "../x"}, PLACE | {"start": -1}):
         assert client.put("/feedback", json=told | {"places": [wrong]}).status_code == 409
+    for place in ('"document": "\\ud800", "start": 0', '"document": "bees.txt", "start": 1e999'):
+        body = f'{{"question": "a", "said": "right", "places": [{{{place}, "end": 9}}]}}'
+        sent = client.put("/feedback", content=body, headers={"content-type": "application/json"})
+        assert sent.status_code == 409
     assert len((index / "feedback.jsonl").read_text().splitlines()) == 1

@@ -8,13 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rag.answer import MAX_QUESTION
 from rag.errors import EvalError
 from rag.evals.sets import read_lines
 from rag.evals.spans import Place
 from rag.generation import Generation
+from rag.thread import is_whole
 
 FEEDBACK = "feedback.jsonl"  # one judgement a line, in the order given
 QUESTIONS = "feedback-questions.jsonl"  # made from it
+_MOST_BYTES = 64 << 20  # of the file; whoever may ask may fill it
+_MOST_PLACES = 20  # of a judgement: as many quotes as an answer can have
+_LONGEST = 20_000  # characters of all its places
 
 Said = Literal["right", "wrong", "sentence"]
 
@@ -33,13 +38,21 @@ class Judgement:
 
 
 def record(index: Path, judgement: Judgement, generation: Generation) -> None:
-    """Keep a judgement. Raises EvalError for a place that is not in the index."""
+    """Keep a judgement.
+
+    Raises EvalError for a place that is not in the index, and where there is too much of it.
+    """
+    path = index / FEEDBACK
     texts = [_text_of(place, generation) for place in judgement.places]
     if None in texts:
         raise EvalError("a place of the feedback is not in the index: ask again")
+    if sum(len(text or "") for text in texts) > _LONGEST:
+        raise EvalError("the places of the feedback are longer than any answer")
+    if path.exists() and path.stat().st_size > _MOST_BYTES:
+        raise EvalError(f"no more feedback is kept: move {path} elsewhere")
     rows = [asdict(p) | {"text": t} for p, t in zip(judgement.places, texts, strict=True)]
     line = {"question": judgement.question, "said": judgement.said, "quotes": rows}
-    with (index / FEEDBACK).open("a", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
@@ -92,15 +105,17 @@ def _text_of(place: Place, generation: Generation) -> str | None:
 def read_judgement(values: dict[str, Any]) -> Judgement:
     """A judgement as the page sends it. Raises EvalError for anything else."""
     question, said, places = values.get("question"), values.get("said"), values.get("places", [])
-    if not isinstance(question, str) or said not in {"right", "wrong", "sentence"}:
+    if not isinstance(question, str) or said not in ("right", "wrong", "sentence"):
         raise EvalError('feedback needs a "question" and what was "said" of its answer')
+    if len(question) > MAX_QUESTION or not is_whole(question):
+        raise EvalError("the question of the feedback cannot have been asked")
     return Judgement(question, said, tuple(_read_places(places)))
 
 
 def _read_places(rows: object) -> Sequence[Place]:
-    if not isinstance(rows, list):
-        raise EvalError('"places" must be a list')
+    if not isinstance(rows, list) or len(rows) > _MOST_PLACES:
+        raise EvalError(f'"places" must be a list of {_MOST_PLACES} at the most')
     try:
         return [Place(str(r["document"]), int(r["start"]), int(r["end"])) for r in rows]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise EvalError('a place needs "document", "start" and "end"') from None

@@ -22,14 +22,20 @@ from rag.web.signin import SignIn
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _API = "/gradio_api/"
-# What our page and Gradio's clients need of Gradio; nothing of the rest is for anyone.
+# What our page and Gradio's clients need of Gradio; nothing of the rest is for anyone. Uploads are
+# not needed: files of the corpus are put by a route of ours, and Gradio keeps its own for ever.
 _OPEN_API = re.compile(
-    r"/gradio_api/(?:queue/(?:join|data)|run/predict|call/.+|info|startup-events|heartbeat/\w+|cancel|reset"
-    r"|upload|upload_progress|app_id|mcp(?:/.*)?)/?"
+    r"/gradio_api/(?:queue/(?:join|data)|run/predict|call/.+|info|startup-events|heartbeat/\w+"
+    r"|cancel|reset|app_id)/?"
 )
-_CLOSED = re.compile(r"/(?:login|logout|monitoring|token|dev|deep_link|proxy=)(?:/.*)?")
+_CLOSED = re.compile(
+    r"/(?:login|logout|monitoring|token|dev|deep_link|proxy=|openapi\.json)(?:/.*)?"
+)
 _UNGUARDED = frozenset({"/health", "/ready", "/sign-in", "/style.css", "/favicon.ico"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE"})
 _MOST_BODY = 1 << 20  # bytes of a request that uploads nothing
+_MOST_SIGN_IN = 8 << 10  # bytes; it is read before anyone is known
+_STATIC = re.compile(r"/(?:assets|static|svelte)/.*|/[^/]+\.(?:css|ico|js)")  # alike for everyone
 _SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
 # Gradio makes functions of our listeners' code (unsafe-eval) and styles elements in place; its own
 # scripts in the page are named by their hashes, so that no other script there runs.
@@ -67,19 +73,20 @@ class Guard:
         hosts: Collection[str] = (),
         sign_in: SignIn | None = None,
         most_upload: int = _MOST_BODY,  # bytes
+        calls: int = 600,  # of one caller in a minute
     ) -> None:
         self._app = app
         self._hosts = _LOOPBACK | {host.lower() for host in hosts}
         self._sign_in = sign_in
         self._most_upload = most_upload
-        self._calls = Limit(600, 60)
+        self._calls = Limit(calls, 60)
         self._questions = Limit(60, 60)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
-            secured = _Secured(scope, send)
+            secured = _Secured(scope, send, is_private=self._sign_in is not None)
             refusal = await self._refuse(Request(scope, receive))
             await (refusal or self._app)(scope, receive, secured.send)
         else:
@@ -90,7 +97,7 @@ class Guard:
         return (
             self._refuse_host(request)
             or _refuse_origin(request)
-            or _refuse_route(request.url.path)
+            or _refuse_route(request)
             or self._refuse_size(request)
             or (await self._refuse_stranger(request) if self._sign_in else None)
         )
@@ -106,11 +113,15 @@ class Guard:
         length = request.headers.get("content-length", "0")  # without one there is no body
         if "transfer-encoding" in request.headers or not length.isdecimal():
             return _say(411, "Say how long the request is: Content-Length is missing.")
-        uploads = request.url.path.startswith((f"{_API}upload", "/corpus/"))
-        most = self._most_upload if uploads else _MOST_BODY
+        most = self._most_bytes(request.url.path)
         if int(length) > most:
             return _say(413, f"This is over the limit of {most / 2**20:.4g} MB.")
         return None
+
+    def _most_bytes(self, path: str) -> int:
+        if path.startswith("/corpus/"):
+            return self._most_upload
+        return _MOST_SIGN_IN if path == "/sign-in" else _MOST_BODY
 
     async def _refuse_stranger(self, request: Request) -> Response | None:
         assert self._sign_in
@@ -139,7 +150,7 @@ def _refuse_origin(request: Request) -> Response | None:
     site = request.headers.get("sec-fetch-site", "none")
     origin = request.headers.get("origin")
     fine = site in {"same-origin", "none"} or _is_followed_link(request)
-    if fine and (origin is None or urlsplit(origin).netloc == request.headers.get("host")):
+    if fine and (origin is None or origin.partition("://")[2] == request.headers.get("host")):
         return None
     return _say(403, "Pages of other sites may not use this server.")
 
@@ -153,7 +164,10 @@ def _is_followed_link(request: Request) -> bool:
     )
 
 
-def _refuse_route(path: str) -> Response | None:
+def _refuse_route(request: Request) -> Response | None:
+    path = request.url.path
+    if request.method not in _METHODS:
+        return _say(405, "No such method.")
     closed = _CLOSED.fullmatch(path) or (path + "/").startswith(_API)
     return _say(404, "Not found.") if closed and not _OPEN_API.fullmatch(path) else None
 
@@ -191,8 +205,9 @@ class _Secured:
     A page is held until it is whole, for the hashes of its scripts.
     """
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, *, is_private: bool) -> None:
         self._send = send
+        self._is_kept = not is_private or _STATIC.fullmatch(scope["path"]) is not None
         self._is_encrypted = scope["scheme"] == "https"
         self._is_asset = scope["type"] == "http" and scope["path"].startswith("/assets/")
         self._start: Message | None = None
@@ -225,6 +240,8 @@ class _Secured:
             headers["Cache-Control"] = f"private, max-age={_YEAR}, immutable"  # named by its hash
         if self._is_encrypted:
             headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
+        if not self._is_kept:
+            headers["Cache-Control"] = "no-store"
         for name in [name for name in headers if name.startswith("access-control-")]:
             del headers[name]
         return headers
