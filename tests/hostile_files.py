@@ -22,14 +22,19 @@ _Files = Iterator[tuple[str, bytes]]
 
 def write_hostile_files(folder: Path, seed: int = 1, size: int = 100_000) -> int:
     """Write them all and return how many; ``size`` is how often or how deep things are repeated."""
-    kinds = (_texts, _markdown, _tables, _pages, _pdfs, _words, _oddities)
-    files = [file for kind in kinds for file in kind(size)]
-    files += _mutants(random.Random(seed))  # noqa: S311  no secret
-    for name, data in [*files, *_names()]:
+    files = [*make_hostile_files(seed, size), *_names()]
+    for name, data in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    return len(files) + len(list(_names())) + _links(folder)
+    return len(files) + _links(folder)
+
+
+def make_hostile_files(seed: int = 1, size: int = 100_000) -> _Files:
+    """Name and bytes of those whose content is hostile."""
+    for kind in (_texts, _markdown, _tables, _pages, _pdfs, _words, _oddities):
+        yield from kind(size)
+    yield from _mutants(random.Random(seed))  # noqa: S311  no secret
 
 
 # Text, Markdown, CSV
@@ -245,7 +250,7 @@ def _pdfs(n: int) -> _Files:
     yield "pdf/box.pdf", sample.replace(b"612 792", b"1e38 1e38")
     yield "pdf/page-bomb.pdf", sample.replace(b"/Kids [6 0 R]", b"/Kids [" + b"6 0 R " * n + b"]")
     yield "pdf/deep-array.pdf", sample.replace(b"/Kids [6 0 R]", b"/Kids " + b"[" * n + b"]" * n)
-    yield "pdf/deep-dictionary.pdf", _pdf(b"<< /A " * n + b">>" * n)
+    yield "pdf/deep-dictionary.pdf", pdf_with(b"<< /A " * n + b">>" * n)
     for name, content in {
         "zeros": b"\0" * 1_000 * n,
         "text": b"BT /F1 9 Tf (words and more ) Tj ET\n" * 50 * n,
@@ -260,10 +265,10 @@ def _pdfs(n: int) -> _Files:
         "sizes": b"BT /F1 1e38 Tf (a) Tj 1e-38 0 0 1e-38 0 0 Tm (b) Tj ET",
         "numbers": b"9" * 10 * n,
     }.items():
-        yield f"pdf/stream-{name}.pdf", _pdf(None, content)
+        yield f"pdf/stream-{name}.pdf", pdf_with(None, content)
     yield (
         "pdf/form-loop.pdf",
-        _pdf(
+        pdf_with(
             None,
             b"/X Do",
             b"<< /Type /XObject /Subtype /Form /BBox [0 0 9 9] "
@@ -271,10 +276,10 @@ def _pdfs(n: int) -> _Files:
             b"stream\n/X Do /X Do\nendstream",
         ),
     )
-    yield "pdf/filters.pdf", _pdf(None, b"x", filters=b"[" + b"/FlateDecode " * 1_000 + b"]")
+    yield "pdf/filters.pdf", pdf_with(None, b"x", filters=b"[" + b"/FlateDecode " * 1_000 + b"]")
     yield (
         "pdf/predictor.pdf",
-        _pdf(
+        pdf_with(
             None, b"x", filters=b"/FlateDecode /DecodeParms << /Predictor 15 /Columns 2147483647 >>"
         ),
     )
@@ -302,7 +307,7 @@ def _pdfs(n: int) -> _Files:
     yield "pdf/pages.pdf", make_pdf([["a"]] * (n // 5))
 
 
-def _pdf(
+def pdf_with(
     resources: bytes | None,
     content: bytes = b"",
     form: bytes = b"<< >>",
@@ -365,7 +370,7 @@ def _words(n: int) -> _Files:
     for name, body in bodies.items():
         yield (
             f"word/{name}.docx",
-            _docx(f"<w:document {_W}><w:body>".encode() + body + b"</w:body></w:document>"),
+            make_docx(f"<w:document {_W}><w:body>".encode() + body + b"</w:body></w:document>"),
         )
     lol = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 12))
     text = "<w:body><w:p><w:r><w:t>Text {}</w:t></w:r></w:p></w:body></w:document>"
@@ -377,17 +382,17 @@ def _words(n: int) -> _Files:
     ]:
         yield (
             f"word/{name}.docx",
-            _docx(f"<!DOCTYPE a [{entities}]><w:document {_W}>{text.format(used)}".encode()),
+            make_docx(f"<!DOCTYPE a [{entities}]><w:document {_W}>{text.format(used)}".encode()),
         )
     yield (
         "word/up.docx",
-        _docx(None, {"../../../tmp/evil.txt": b"x", "/etc/evil": b"x", "..\\..\\evil": b"x"}),
+        make_docx(None, {"../../../tmp/evil.txt": b"x", "/etc/evil": b"x", "..\\..\\evil": b"x"}),
     )
-    yield "word/parts.docx", _docx(None, {f"word/media/{i}.bin": b"" for i in range(n // 5)})
-    yield "word/twice.docx", _docx(None, {"word/document.xml": b"<x/>"})
+    yield "word/parts.docx", make_docx(None, {f"word/media/{i}.bin": b"" for i in range(n // 5)})
+    yield "word/twice.docx", make_docx(None, {"word/document.xml": b"<x/>"})
     yield (
         "word/styles.docx",
-        _docx(
+        make_docx(
             None,
             {
                 "word/styles.xml": (
@@ -397,8 +402,8 @@ def _words(n: int) -> _Files:
             },
         ),
     )
-    yield "word/lying-small.docx", _lie(_docx(b"x" * 10 * n), 10)
-    yield "word/lying-big.docx", _lie(_docx(b"x" * n), 4_000_000_000)
+    yield "word/lying-small.docx", _lie(make_docx(b"x" * 10 * n), 10)
+    yield "word/lying-big.docx", _lie(make_docx(b"x" * n), 4_000_000_000)
     yield "word/old.docx", bytes.fromhex("d0cf11e0a1b11ae1") * n
     yield "word/no-parts.docx", _zip({"a.txt": b"x"})
     yield "word/nested.docx", _zip({"word/document.xml": _zip({"a": b"\0" * 1_000 * n})})
@@ -406,7 +411,7 @@ def _words(n: int) -> _Files:
     yield "word/comment.docx", b"PK\x05\x06" + b"\0" * 16 + b"\xff\xff" + b"x" * 65_535
 
 
-def _docx(document: bytes | None, parts: dict[str, bytes] | None = None) -> bytes:
+def make_docx(document: bytes | None, parts: dict[str, bytes] | None = None) -> bytes:
     """A Word file with another document.xml, or with more parts."""
     sample = docx.Document()
     sample.add_paragraph("The mission ends in 2025.")
@@ -435,7 +440,7 @@ def _lie(data: bytes, size: int) -> bytes:
 
 def _overlapping(n: int) -> bytes:
     """An archive whose many entries are one and the same data."""
-    data = _docx(b"\0" * 100 * n)
+    data = make_docx(b"\0" * 100 * n)
     start = struct.unpack("<I", data[-6:-2])[0]
     entry = data[start:].split(b"PK\x05\x06")[0]
     count = 9_000
@@ -455,7 +460,7 @@ def _mutants(chance: random.Random) -> _Files:
         ".html": b"<title>The end</title><h1>End</h1><table><tr><td>a<td>b</table><p>It <b>ends."
         * 3,
         ".pdf": make_pdf([["The mission ends in 2025."], ["It is over."]], {"Title": "The end"}),
-        ".docx": _docx(None),
+        ".docx": make_docx(None),
     }
     for suffix, sample in samples.items():
         for number in range(MUTANTS):
@@ -538,7 +543,7 @@ def _names() -> _Files:
 
 def _oddities(n: int) -> _Files:
     yield "odd/pdf.txt", make_pdf([["A PDF by another name."]])
-    yield "odd/word.pdf", _docx(None)
+    yield "odd/word.pdf", make_docx(None)
     yield "odd/page.docx", b"<html><p>A page by another name."
     yield "odd/pickle.txt", b"cos\nsystem\n(S'touch x'\ntR."
     yield "odd/program.html", b"\x7fELF" + b"\x90" * n
