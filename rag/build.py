@@ -242,10 +242,10 @@ def _cut(
     for number, name in enumerate(names):
         try:
             document = read_document(corpus, name, settings.max_file_mb << 20)
+            sentences = split_sentences(document)
         except DocumentError as error:
             new.skip(Skipped(name, str(error), _digest(corpus, name)))
             continue
-        sentences = split_sentences(document)
         passages = cut_passages(document, sentences, encoder.count_tokens, budget)
         for place, passage in enumerate(passages or [None]):
             share = passage.end / len(document.text) if passage else 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby, pairwise
 from math import ceil
 from operator import itemgetter
@@ -26,8 +26,9 @@ def cut_passages(
 ) -> list[Passage]:
     """All of ``sentences``, in order, each in one passage of at most ``budget`` tokens.
 
-    A sentence over the budget is cut into pieces first, each a sentence then. Only a single
-    character over the budget is a passage that is over it.
+    A sentence over the budget is cut into pieces first, each a sentence then, and so is one of many
+    thousand characters, however few its tokens. Only a single character over the budget is a
+    passage that is over it.
     """
     tokens = _fit_sentences(document.text, sentences, count_tokens, budget)
     fitting = list(tokens)
@@ -50,10 +51,11 @@ def _fit_sentences(
     """The tokens of each sentence, in order; pieces stand for those over the budget."""
 
     def count(parts: Sequence[Sentence]) -> dict[Sentence, int]:
-        counts = count_tokens([text[part.start : part.end] for part in parts])
-        return dict(zip(parts, counts, strict=True))
+        batches = (parts[i : i + _COUNTED] for i in range(0, len(parts), _COUNTED))
+        counts = (count_tokens([text[p.start : p.end] for p in batch]) for batch in batches)
+        return dict(zip(parts, chain.from_iterable(counts), strict=True))
 
-    tokens = count(sentences) if sentences else {}
+    tokens = count([part for s in sentences for part in _cut_long(text, s)])
     while long := [s for s, n in tokens.items() if n > budget and s.end - s.start > 1]:
         pieces = {s: list(_cut_sentence(text, s, ceil(tokens[s] / budget))) for s in long}
         counted = count(list(chain(*pieces.values())))
@@ -61,6 +63,17 @@ def _fit_sentences(
             part: counted.get(part, n) for s, n in tokens.items() for part in pieces.get(s, [s])
         }
     return tokens
+
+
+_COUNTED = 128  # sentences whose tokens are counted at a time: a tokenizer takes much memory
+_LONGEST = 20_000  # characters of a sentence: 200 words of 100
+
+
+def _cut_long(text: str, sentence: Sentence) -> Iterable[Sentence]:
+    length = sentence.end - sentence.start
+    return (
+        _cut_sentence(text, sentence, ceil(length / _LONGEST)) if length > _LONGEST else [sentence]
+    )
 
 
 def _cut_sentence(text: str, sentence: Sentence, parts: int) -> Iterator[Sentence]:

@@ -10,28 +10,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import groupby, pairwise
+from itertools import groupby, islice, pairwise
 from typing import Literal, NamedTuple
 
 from syntok import segmenter
 from syntok.tokenizer import Tokenizer
 
+from rag.errors import DocumentError
 from rag.types import Document, Sentence
 
 PLAIN_LEVEL = 7  # of a heading without marks, below the six levels of Markdown
+MOST_SENTENCES = 1_000_000  # and lines, of a document: each takes half a kilobyte
 
 
 def split_sentences(document: Document) -> list[Sentence]:
     """The sentences of ``document.text[document.body:]``, in order and disjoint.
 
-    What lies before, between and after them is white space.
+    What lies before, between and after them is white space. Raises DocumentError where there are
+    more than MOST_SENTENCES, or more lines.
     """
+    text = document.text
+    many = sum(map(text.count, _LINE_ENDS)) - text.count("\r\n") >= MOST_SENTENCES
     find_blocks = _find_rows if document.layout == "rows" else _find_blocks
-    return [
-        sentence
-        for block in find_blocks(document.text, document.body)
-        for sentence in _cut_block(document.text, block)
-    ]
+    blocks = () if many else find_blocks(text, document.body)
+    cut = (sentence for block in blocks for sentence in _cut_block(text, block))
+    sentences = list(islice(cut, MOST_SENTENCES + 1))
+    if many or len(sentences) > MOST_SENTENCES:
+        raise DocumentError(f"has more than {MOST_SENTENCES:,} lines or sentences: split it")
+    return sentences
+
+
+_LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # those of str.splitlines
 
 
 def read_heading(text: str) -> tuple[int, str] | None:
@@ -306,7 +315,8 @@ def _find_cuts(text: str) -> Iterator[int]:
     """Where ``text`` is cut, rising: at ends that syntok does not know, and between them at its."""
     ends = [end.end() for end in _OTHER_END.finditer(text)]
     for start, end in pairwise([0, *ends, len(text)]):
-        yield from (start + cut for cut in _find_ends(text[start:end]))
+        for piece in _PIECE.finditer(text, start, end):
+            yield from (piece.start() + cut for cut in _find_ends(piece[0]))
         yield end
 
 
@@ -320,6 +330,9 @@ def _find_ends(text: str) -> Iterator[int]:
             yield end
 
 
+_PIECE = re.compile(  # syntok takes a hundred bytes a character; cut in the midst of a sentence
+    r".{1,100000}(?:\Z|(?<=[\w,])(?=\s))|.{1,100000}(?=\s)|.{1,100000}", re.DOTALL
+)
 _STOP = re.compile(r"[.!?…]")
 _TOKENIZER = Tokenizer(replace_not_contraction=False)
 _LONGEST_END = 8  # characters of a full stop and what closes after it
@@ -381,7 +394,7 @@ def _close_quote(quote: re.Match[str]) -> str:
     stop = _SPACED_STOP.search(quote[0])
     if not stop:
         return quote[0]
-    goes_on = quote.string[quote.end() :][:2].strip().islower()
+    goes_on = quote.string[quote.end() : quote.end() + 2].strip().islower()
     end = _HIDDEN if goes_on else "."
     return quote[0][: stop.start()] + _HIDDEN + end.rjust(len(stop[0]) - 1)
 

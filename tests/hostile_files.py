@@ -47,6 +47,7 @@ def _texts(n: int) -> _Files:
         "full-stops": ".",
         "ends": "a. ",
         "quotes": '"',
+        "spaced-quotes": '" a . " ',
         "titles": "Mr. ",
         "initials": "J. ",
         "numbers": "1.1 ",
@@ -73,6 +74,7 @@ def _texts(n: int) -> _Files:
         "stars": "*",
         "next-lines": "x\u0085\u2028",
     }
+    yield "text/many-lines.txt", b"\n\nx" * 10 * n
     for name, unit in repeated.items():
         yield f"text/{name}.txt", b"Start here. " + (unit * n).encode()
     raw = {

@@ -105,6 +105,24 @@ def test_passages_hold_every_sentence_once_within_the_budget(
         assert {p.heading for p in within} == {sentence.heading}
 
 
+def test_no_sentence_and_no_count_takes_much_memory() -> None:
+    """A word of any length is one token to a model, and a tokenizer keeps much of each text."""
+    text = f"{'x' * 50_000} {'a ' * 30_000}. " + "It ends.\n\n" * 500
+    asked: list[int] = []
+
+    def count(texts: Sequence[str]) -> list[int]:
+        asked.append(sum(map(len, texts)))
+        return count_words(texts)
+
+    passages = cut(text, 200, count=count)
+    sentences = [sentence for passage in passages for sentence in passage.sentences]
+    assert max(s.end - s.start for s in sentences) <= 20_000
+    whole = "".join(text[s.start : s.end] for s in sentences)
+    assert "".join(whole.split()) == "".join(text.split())
+    assert max(asked) < 128 * 20_000
+    assert len(asked) > 4
+
+
 def test_tokens_are_counted_in_one_call() -> None:
     calls: list[int] = []
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rag.errors import DocumentError
 from rag.sentences import PLAIN_LEVEL, _mask, read_heading, split_sentences
 from rag.types import Document, Layout
 
@@ -81,6 +82,28 @@ def test_nothing_is_lost_but_white_space(layout: Layout, text: str, body: int) -
         assert text[sentence.start : sentence.end] == text[sentence.start : sentence.end].strip()
         last = sentence.end
     assert not text[last:].strip()
+
+
+@pytest.mark.parametrize("sentence", ["It ended in the U.S. of A. at 5 p.m. ", '" Go . " '])
+def test_a_paragraph_of_any_length_comes_apart_in_the_same_way(sentence: str) -> None:
+    few, many = split(sentence * 30), split(sentence * 9_000)
+    assert set(few) == set(many)
+    assert len(many) == 300 * len(few)
+
+
+@pytest.mark.parametrize("sentence", ["It ended. ", "It ended.\n", "\u2028x", "\r\n\r\n x"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_document_of_too_many_sentences_is_refused(
+    layout: Layout, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.sentences.MOST_SENTENCES", 10)
+    assert split(sentence * 3, layout)
+    rows_go_on = layout == "rows" and "\n" not in sentence and "\u2028" not in sentence
+    if rows_go_on:
+        assert len(split(sentence * 20, layout)) == 1
+    else:
+        with pytest.raises(DocumentError, match="more than 10 lines or sentences: split it"):
+            split(sentence * 20, layout)
 
 
 @settings(deadline=None)
