@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.encoder import Encoding
@@ -51,6 +51,9 @@ def desk(corpus: Path, index: Path, words: WordEncoder) -> Desk:
 # Names
 
 
+@example("c" + "&" * 200 + "o", ".txt")
+@example("🐝" * 200, ".txt")
+@example("e\u0301" * 200, ".txt")
 @given(st.text(), st.sampled_from([".txt", ".pdf", ".MD", ".exe", ""]))
 def test_a_name_from_a_browser_stays_in_the_corpus(name: str, suffix: str) -> None:
     try:
@@ -62,7 +65,7 @@ def test_a_name_from_a_browser_stays_in_the_corpus(name: str, suffix: str) -> No
     assert safe.isprintable()
     assert not set('<>:"/\\|?*%#&') & set(safe)
     assert safe_name(safe) == safe
-    assert len(safe) < 140
+    assert len(safe.encode()) < 140
 
 
 @pytest.mark.parametrize(

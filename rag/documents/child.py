@@ -141,11 +141,11 @@ def main() -> None:
 
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # so that what a library prints is no reply
-    _limit_memory()
+    limit_memory()
     while line := sys.stdin.buffer.readline():
         head = json.loads(line)
         file = File(sys.stdin.buffer.read(head["size"]), head["limit"])
-        _limit_time(allowed_seconds(file) + 1)
+        limit_time(allowed_seconds(file) + 1)
         _reply(replies, _outcome(parse, head["suffix"], file))
 
 
@@ -161,8 +161,8 @@ def _reply(replies: IO[bytes], reply: dict[str, Any]) -> None:
     replies.flush()
 
 
-def _limit_memory() -> None:
-    """Where the system has such limits: Linux; elsewhere time alone is bounded."""
+def limit_memory() -> None:
+    """Bound this process, where the system has such limits: Linux; elsewhere time alone is."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
@@ -170,8 +170,8 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def _limit_time(seconds: int) -> None:
-    """End this process even if its parent is gone; the signal's default action needs no Python."""
+def limit_time(seconds: int) -> None:
+    """End this process even if its parent is gone, on POSIX; the signal needs no Python to act."""
     with suppress(ImportError, AttributeError):
         import signal
 

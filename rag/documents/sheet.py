@@ -1,7 +1,7 @@
 """A page of a PDF as an image, with boxes over the characters that are quoted.
 
-The page is drawn in a process of its own, which is ended when it takes too long: libraries in C
-can hang or crash over a hostile file.
+The page is drawn in a process of its own, bounded in time and memory as the one that parses:
+libraries in C can hang or crash over a hostile file.
 
     to it:   {"page": …, "spans": …, "digest": …} on a line, then the file's bytes
     from it: the image as WebP, or nothing where the text is not the one that was quoted
@@ -19,6 +19,7 @@ from ctypes import c_int
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from rag.documents.child import limit_memory, limit_time
 from rag.documents.pdf import Span, trace
 from rag.errors import DocumentError
 
@@ -70,6 +71,8 @@ def main() -> None:
     """Draw what standard input asks for; write nothing where the text is another one."""
     from pypdfium2 import PdfDocument
 
+    limit_memory()
+    limit_time(_SECONDS + 1)
     head = json.loads(sys.stdin.buffer.readline())
     pdf = PdfDocument(sys.stdin.buffer.read())
     text, places = trace(pdf, sys.maxsize, head["spans"])

@@ -26,7 +26,8 @@ _log = logging.getLogger(__name__)
 
 _UNSAFE = re.compile(r'[<>:"/\\|?*%#&]')
 _READABLE = 0o644  # as other files of a corpus, not as a temporary one
-_LONGEST_NAME = 120  # characters
+_LONGEST_NAME = 120  # bytes of UTF-8, without the ending; a file system takes 255
+_EDGES = " .~$-#"  # not at either end of a name
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)  # of Windows
 
 
@@ -142,7 +143,7 @@ def safe_name(name: str) -> str:
     suffix = path.suffix.lower()
     if suffix not in KINDS:
         raise DocumentError(f"{last!r} cannot be read: {', '.join(KINDS)} files can")
-    stem = path.stem.strip(" .~$-#")[:_LONGEST_NAME].rstrip(" .~")
+    stem = path.stem.strip(_EDGES).encode()[:_LONGEST_NAME].decode(errors="ignore").rstrip(_EDGES)
     if not stem:
         raise DocumentError(f"{last!r} is no name for a document")
     return f"{'_' if _RESERVED.fullmatch(stem) else ''}{stem}{suffix}"

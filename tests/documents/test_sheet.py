@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 from pypdfium2 import PdfDocument, PdfPage
 
+from rag.documents.child import MEMORY
 from rag.documents.content import File
 from rag.documents.pdf import read, trace
 from rag.documents.sheet import Box, draw_sheet, find_boxes
@@ -115,6 +121,18 @@ def test_nothing_is_marked_by_offsets_into_another_text() -> None:
     file = make_pdf(PAGES)
     with pytest.raises(DocumentError, match="rag index"):
         draw_sheet(file, 1, [(0, 5)], text_of(file) + " ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+def test_the_memory_of_drawing_is_bounded() -> None:
+    command = [sys.executable, "-m", "rag.documents.sheet"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as drawing:
+        limits = Path(f"/proc/{drawing.pid}/limits")
+        end = time.monotonic() + 60
+        while (found := limits.read_text()).count(str(MEMORY)) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        drawing.kill()
+    assert re.search(rf"Max address space +{MEMORY} ", found)
 
 
 def test_a_file_that_is_no_pdf_is_refused() -> None:
