@@ -8,6 +8,7 @@ import random
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -20,9 +21,11 @@ _W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _Files = Iterator[tuple[str, bytes]]
 
 
-def write_hostile_files(folder: Path, seed: int = 1, size: int = 100_000) -> int:
+def write_hostile_files(
+    folder: Path, seed: int = 1, size: int = 100_000, mutants: int = MUTANTS
+) -> int:
     """Write them all and return how many; ``size`` is how often or how deep things are repeated."""
-    files = [*make_hostile_files(seed, size), *_names()]
+    files = [*make_hostile_files(seed, size, mutants), *_names()]
     for name, data in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,11 +33,11 @@ def write_hostile_files(folder: Path, seed: int = 1, size: int = 100_000) -> int
     return len(files) + _links(folder)
 
 
-def make_hostile_files(seed: int = 1, size: int = 100_000) -> _Files:
+def make_hostile_files(seed: int = 1, size: int = 100_000, mutants: int = MUTANTS) -> _Files:
     """Name and bytes of those whose content is hostile."""
     for kind in (_texts, _markdown, _tables, _pages, _pdfs, _words, _oddities):
         yield from kind(size)
-    yield from _mutants(random.Random(seed))  # noqa: S311  no secret
+    yield from _mutants(random.Random(seed), mutants)  # noqa: S311  no secret
 
 
 # Text, Markdown, CSV
@@ -415,15 +418,18 @@ def _words(n: int) -> _Files:
 
 def make_docx(document: bytes | None, parts: dict[str, bytes] | None = None) -> bytes:
     """A Word file with another document.xml, or with more parts."""
+    changed = {} if document is None else {"word/document.xml": document}
+    return _zip(_sample_parts() | changed | (parts or {}))
+
+
+@lru_cache(1)
+def _sample_parts() -> dict[str, bytes]:
     sample = docx.Document()
     sample.add_paragraph("The mission ends in 2025.")
     file = io.BytesIO()
     sample.save(file)
     with ZipFile(file) as archive:
-        found = {name: archive.read(name) for name in archive.namelist()}
-    if document is not None:
-        found["word/document.xml"] = document
-    return _zip(found | (parts or {}))
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def _zip(parts: dict[str, bytes]) -> bytes:
@@ -453,7 +459,7 @@ def _overlapping(n: int) -> bytes:
 # Every kind, changed at random; names; what is no file
 
 
-def _mutants(chance: random.Random) -> _Files:
+def _mutants(chance: random.Random, count: int) -> _Files:
     samples = {
         ".txt": "The end.\n\nThe mission – “ends” – in 2025. Ça va?\r\n".encode() * 9,
         ".md": b"---\ntitle: The end\ndate: 2024-09-27\n---\n\n# End\n\n- a [b](c)\n\n| a | b |\n"
@@ -465,7 +471,7 @@ def _mutants(chance: random.Random) -> _Files:
         ".docx": make_docx(None),
     }
     for suffix, sample in samples.items():
-        for number in range(MUTANTS):
+        for number in range(count):
             yield f"mutants/{number:02}{suffix}", _mutate(sample, chance)
 
 

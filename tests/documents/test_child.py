@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -88,13 +87,10 @@ def test_it_ends_with_its_parent() -> None:
 def test_hostile_files_are_each_read_or_reported(
     tmp_path: Path, words: WordEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child, "SECONDS", 3)
+    monkeypatch.setattr(child, "SECONDS", 2)
     corpus = tmp_path / "a" / "b" / "corpus"
-    count = write_hostile_files(corpus, seed=1, size=400)
-    assert count > 300
-    started = time.monotonic()
+    assert write_hostile_files(corpus, seed=1, size=60, mutants=12) > 300
     report = build_index(corpus, tmp_path / "index", words, Settings())
-    assert time.monotonic() - started < 300
     names = find_documents(corpus)
     generation = open_generation(tmp_path / "index")
     reasons = {skipped.name: skipped.reason for skipped in report.skipped}
