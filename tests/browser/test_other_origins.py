@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import TWICE, Server
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +26,21 @@ ATTACKS = {
     "read the API": 'url => fetch(url + "/gradio_api/info", {mode: MODE})',
     "delete": """url => fetch(url + "/documents/ferry.txt", {mode: MODE,
         method: MODE == "cors" ? "DELETE" : "POST", body: "x"})""",
+    "add a document": """url => fetch(url + "/corpus/evil.txt", {method: "PUT", mode: MODE,
+        credentials: "include", body: "x"})""",
+    "replace a document": """url => fetch(url + "/corpus/ferry.txt?replace=true", {method: "PUT",
+        mode: MODE, body: "evil"})""",
+    "remove a document": """url => fetch(url + "/corpus/ferry.txt", {method: "DELETE",
+        mode: MODE, credentials: "include"})""",
+    "add by a form": """url => fetch(url + "/corpus/evil.txt", {method: "POST", mode: MODE,
+        body: new FormData()})""",
+    "rebuild": 'url => fetch(url + "/rebuild?full=true", {method: "PUT", mode: MODE})',
+    "judge an answer": """url => fetch(url + "/feedback", {method: "PUT", mode: MODE,
+        headers: {"content-type": "application/json"},
+        body: '{"question": "evil", "said": "right"}'})""",
+    "list the documents": 'url => fetch(url + "/catalogue", {mode: MODE, credentials: "include"})',
+    "read their page": 'url => fetch(url + "/library", {mode: MODE, credentials: "include"})',
+    "read the figures": 'url => fetch(url + "/metrics", {mode: MODE})',
     "be preflighted": """url => fetch(url + "/config", {headers: {"x-a": "1"}, mode: MODE})""",
 }
 EMBEDDED = {
@@ -84,6 +99,7 @@ def test_a_page_elsewhere_can_do_nothing(
     assert got in {"refused", "opaque"}  # opaque: sent, and the answer kept from the page
     assert set(statuses) <= {403}
     assert not list(server.corpus.parent.rglob("evil*"))
+    assert (server.corpus / "ferry.txt").read_text() == f"{TWICE}\n"
 
 
 @pytest.mark.parametrize("way", EMBEDDED)
