@@ -1,4 +1,4 @@
-"""The packages that the project is built on: pinned alike wherever they are named."""
+"""What is said of safety: packages pinned alike wherever they are named, tests that exist."""
 
 from __future__ import annotations
 
@@ -35,6 +35,16 @@ def test_every_dependency_is_pinned_and_locked() -> None:
         name = _canonical(re.split("[<>=]", requirement)[0])
         assert name in PINS
         assert name in _pins(LOCK) or name == "torch"  # its CPU build has other hashes
+
+
+def test_every_test_that_the_walk_through_security_names_is_there() -> None:
+    walk = (ROOT / "docs" / "security.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_\w+)`", walk))
+    texts = [path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(named) > 40
+    assert named <= set(re.findall(r"^def (test_\w+)", "\n".join(texts), re.MULTILINE))
+    for path in re.findall(r"`((?:tests|rag)/[\w/]+\.py)`", walk):
+        assert (ROOT / path).exists()
 
 
 def test_every_locked_package_has_a_hash() -> None:
