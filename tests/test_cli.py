@@ -191,6 +191,7 @@ def test_a_broken_line_is_named_and_the_others_are_answered(shipped_index: Path)
         "{}",
         '{"question": ' + "[" * 100_000,
         '{"question": "\\ud800"}',  # half a character
+        '{"question": "Why?", "thread": [{"text": "\\udfff"}]}',
         '{"question": "Why?", "documents": ["\\ud800"]}',
         "What is \udcff?",  # a byte that is not UTF-8
     ]

@@ -38,6 +38,7 @@ ATTACKS = {
     "judge an answer": """url => fetch(url + "/feedback", {method: "PUT", mode: MODE,
         headers: {"content-type": "application/json"},
         body: '{"question": "evil", "said": "right"}'})""",
+    "run an eval": 'url => fetch(url + "/evals/runs/feedback", {method: "PUT", mode: MODE})',
     "list the documents": 'url => fetch(url + "/catalogue", {mode: MODE, credentials: "include"})',
     "read their page": 'url => fetch(url + "/library", {mode: MODE, credentials: "include"})',
     "read the figures": 'url => fetch(url + "/metrics", {mode: MODE})',
