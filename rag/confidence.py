@@ -18,6 +18,7 @@ from rag.lexical import Word, read_words
 from rag.rerank import Ranking
 
 MODEL = Path(__file__).with_name("confidence.json")
+_COMMON = 1.0  # added to a word's rarity, lest a common one count nothing among few documents
 SIGNALS = ("sentence", "passage", "said", "unsaid_names")
 
 
@@ -34,7 +35,7 @@ def read_signals(ranking: Ranking) -> dict[str, float]:
         return dict.fromkeys(SIGNALS, 0.0)
     best = int(ranking.scores.argmax())
     near = {word.stem for word in read_words(_surroundings(best, ranking))}
-    rarity = dict(zip(question.words, question.rarity.tolist(), strict=True))
+    rarity = dict(zip(question.words, (question.rarity + _COMMON).tolist(), strict=True))
     content = [word for word in rarity if not word.is_stop]
     counted = content if content or question.carried else list(rarity)
     whole = sum(rarity[word] for word in counted) or 1.0

@@ -28,7 +28,7 @@ STOP_WORDS = frozenset(
     "doing done have has had having will would shall should can could may might must i me my we "
     "our you your he him his she her it its they them their this that these those and or but if "
     "then than so such not no nor into about over under up down out off again there here what "
-    "which who whom whose when where why how s t".split()
+    "which who whom whose when where why how many much s t".split()
 )
 _IRREGULAR = Path(__file__).with_name("irregular.txt")
 _IDS = "ids.i32"  # the ids of passages in the order in which they were added, -1 where it is gone

@@ -116,13 +116,12 @@ def _asking() -> Try:
     from rag.build import build_index
     from rag.cli import _Desk, _parse
     from rag.encoder import SentenceEncoder
-    from rag.generation import open_generation
     from rag.render import answer_lines, answer_object
     from rag.settings import Settings
 
     index = Path(tempfile.mkdtemp()) / "index"
     build_index(ROOT / "corpus", index, SentenceEncoder(), Settings())
-    desk = _Desk(open_generation(index), Settings(threshold=0))
+    desk = _Desk(index, Settings(threshold=0))
 
     def ask(data: bytes) -> None:
         answer = desk.answer(_parse(data.decode(errors="replace").strip()))
