@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from rag.build import build_index
 from rag.encoder import SentenceEncoder
 from rag.settings import Settings
 from tests.conftest import ROOT
 from tests.pdfs import make_pdf
+
+expect.set_options(timeout=30_000)  # milliseconds: a busy machine is slow, and not wrong
 
 _LOOPBACK = re.compile(r"socket\.\w+ (\('127\.0\.0\.1', \d+\)|127\.0\.0\.1|localhost|None)")
 
