@@ -19,7 +19,8 @@ GRAPH_FILE = "vectors.hnsw"
 _KIND = b"IHNs"  # how faiss begins the file of an IndexHNSWSQ
 _LINKS = 32  # of a passage in the graph: M of Malkov and Yashunin, "HNSW" (2016)
 _BUILD_DEPTH = 200  # efConstruction
-_SEARCH_DEPTH = 256  # efSearch; more than the passages asked for
+_DEPTHS = (400, 800, 1_600, 3_200, 6_400)  # efSearch: the first with which enough is found
+_ENOUGH = 0.99  # recall
 _MOST_COSINE = 1.01  # and what rounding adds
 _SAMPLE = 200  # passages by which recall is measured
 _RECALL_AT = 100
@@ -85,7 +86,7 @@ class Vectors:
             return _pairs(*self._all.search(vector[None, :], k))
         faiss: Any = importlib.import_module("faiss")
         more = 2 * k  # the graph's own order is rough: its numbers have 8 bits
-        depth = faiss.SearchParametersHNSW(efSearch=max(_SEARCH_DEPTH, 2 * more))
+        depth = faiss.SearchParametersHNSW(efSearch=max(self._graph.hnsw.efSearch, 2 * more))
         _, found = self._graph.search(vector[None, :], more, params=depth)
         return self._nearest(vector, k, found[0][found[0] >= 0])  # faiss pads with id -1
 
@@ -114,7 +115,8 @@ def _pairs(scores: NDArray[np.float32], ids: NDArray[np.int64]) -> list[tuple[in
 def write_graph(folder: Path, rows: NDArray[np.float16]) -> float:
     """Write a graph over the rows; return its recall: how much of the exact search it finds.
 
-    It is the mean over a sample of the rows, of the 100 nearest of each.
+    It is the mean over a sample of the rows, of the 100 nearest of each. With it is stored how far
+    a search must go for that to be enough.
     """
     faiss: Any = importlib.import_module("faiss")
     # 8 bits a number suffice to walk the graph: the cosines come from the rows themselves.
@@ -126,18 +128,27 @@ def write_graph(folder: Path, rows: NDArray[np.float16]) -> float:
     graph.train(rows[sample].astype(np.float32))
     for first in range(0, len(rows), _BLOCK):
         graph.add(rows[first : first + _BLOCK].astype(np.float32))
+    recall = _deepen(graph, rows)
     faiss.write_index(graph, str(folder / GRAPH_FILE))
-    return _recall(rows, graph)
+    return recall
 
 
-def _recall(rows: NDArray[np.float16], graph: Any) -> float:
-    exact, fast = Vectors(rows), Vectors(rows, graph)
-    shares = []
-    for row in rows[:: max(len(rows) // _SAMPLE, 1)].astype(np.float32):
-        wanted = {number for number, _ in exact.search(row, _RECALL_AT)}
-        found = {number for number, _ in fast.search(row, _RECALL_AT)}
-        shares.append(len(wanted & found) / len(wanted))
-    return sum(shares) / len(shares)
+def _deepen(graph: Any, rows: NDArray[np.float16]) -> float:
+    """Set the least depth that finds enough; return the recall with it."""
+    sample = rows[:: max(len(rows) // _SAMPLE, 1)].astype(np.float32)
+    wanted = _nearest_ids(Vectors(rows), sample)
+    for depth in _DEPTHS:
+        graph.hnsw.efSearch = depth
+        found = _nearest_ids(Vectors(rows, graph), sample)
+        shares = [len(a & b) / len(a) for a, b in zip(wanted, found, strict=True)]
+        recall = sum(shares) / len(shares)
+        if recall >= _ENOUGH:
+            break
+    return recall
+
+
+def _nearest_ids(vectors: Vectors, sample: NDArray[np.float32]) -> list[set[int]]:
+    return [{number for number, _ in vectors.search(row, _RECALL_AT)} for row in sample]
 
 
 def _read_graph(path: Path, shape: tuple[int, ...]) -> Any:

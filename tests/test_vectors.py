@@ -70,3 +70,21 @@ def test_a_graph_finds_nearly_what_exact_search_finds(tmp_path: Path) -> None:
     found = dict(fast.search(exact_rows[7], 10))
     assert found == pytest.approx(dict(exact.search(exact_rows[7], 10)))
     assert {number for number, _ in fast.search(exact_rows[0], 5, among=[4, 9])} == {4, 9}
+
+
+def test_a_search_through_a_graph_goes_as_far_as_it_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In many dimensions, where all are about as far from each other, little is found at once."""
+    monkeypatch.setattr("rag.vectors._LINKS", 4)
+    rng = np.random.default_rng(2)
+    rows = unit_rows(rng.standard_normal((5000, 64)).astype(np.float32)).astype(np.float16)
+    rows.tofile(tmp_path / VECTOR_FILE)
+    monkeypatch.setattr("rag.vectors._ENOUGH", 0.0)
+    little = write_graph(tmp_path, rows)
+    monkeypatch.setattr("rag.vectors._ENOUGH", 0.99)
+    assert little < 0.99 <= write_graph(tmp_path, rows)
+    fast, exact = Vectors.read(tmp_path, *rows.shape), Vectors(rows)
+    row = rows[11].astype(np.float32)
+    found = {number for number, _ in fast.search(row, 100)}
+    assert len(found & {number for number, _ in exact.search(row, 100)}) >= 95
