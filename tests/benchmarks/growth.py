@@ -65,7 +65,8 @@ def _draw(grown: Sequence[Growth], name: str, title: str) -> str:
         Dot(*point, f"{each.passages:,} passages: {getattr(each, name):.3g}")
         for point, each in zip(points, grown, strict=True)
     ]
-    across, down = zip(*points, strict=True)
+    sizes, down = zip(*points, strict=True)
+    across = [max(size, round(size, 1)) for size in sizes]  # 995 is about 1,000
     x = Axis("passages", math.floor(across[0]), max(across) + _ROOM, _powers(across))
     y = Axis(title, math.floor(min(down)), math.ceil(max(down) + _ROOM), _powers(down))
     return draw_line(points, x, y, dots)
