@@ -116,11 +116,22 @@ def _widen(index: int, ranking: Ranking, taken: Container[int] = ()) -> range:
 
 
 def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | None]:
-    """The documents that state what a quote does, and the best quote that states otherwise."""
-    agreeing = [quote.document.name for quote in (first, *first.also_in)]
+    """The documents that state what a quote does, and the best quote that states otherwise.
+
+    Of documents that are nearly the same one is heard.
+    """
+    agreeing: list[str] = []
+    heard: set[str] = set()
+
+    def hear(name: str) -> None:
+        heard.update([name, *ranking.generation.also_in(name)])
+
+    for quote in (first, *first.also_in):
+        if quote.document.name not in heard:
+            agreeing.append(quote.document.name)
+            hear(quote.document.name)
     question, rival = ranking.question.text, None
     stated = wanted_values(question, first.text)
-    heard = set(agreeing)
     for index in np.argsort(-ranking.scores, kind="stable").tolist() if stated else ():
         if ranking.scores[index] < _RIVAL * first.score:
             break
@@ -128,7 +139,7 @@ def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | N
         same = agree(stated, wanted_values(question, ranking.texts[index]))
         if name in heard or same is None or not _same_thing(first.text, index, ranking):
             continue
-        heard.add(name)
+        hear(name)
         if same:
             agreeing.append(name)
         else:

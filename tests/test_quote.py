@@ -89,6 +89,19 @@ def test_documents_that_state_the_same_figure_agree(tmp_path: Path) -> None:
     assert not given.differ
 
 
+def test_a_copy_of_a_document_is_no_second_witness(tmp_path: Path) -> None:
+    report = " ".join(f"Otter {number} lives in brook {number}." for number in range(200))
+    report += " About 2,500 otters live in Arden."
+    given = ask(
+        tmp_path,
+        "How many otters live in Arden?",
+        a=report,
+        b=f"From our reporter. {report.replace('2,500', '2500')}",
+    )
+    assert given.quotes[0].text.startswith("About 2")
+    assert len(given.agreeing) == 1
+
+
 def test_documents_that_state_other_dates_are_both_quoted(tmp_path: Path) -> None:
     given = ask(
         tmp_path,

@@ -34,17 +34,14 @@ class Encoding:
     starts: NDArray[np.int32]  # (n,), characters into the text
 
     def without_punctuation(self, text: str) -> Encoding:
-        """Only the tokens that begin with no sign, as ColBERT stores a document.
-
-        No word of a question is looked for among the others.
-        """
-        kept = np.array([not _is_sign(text[start]) for start in self.starts.tolist()], bool)
+        """Only the tokens that begin with no punctuation, as ColBERT stores a document."""
+        kept = np.array([not _is_mark(text[start]) for start in self.starts.tolist()], bool)
         return Encoding(self.vector, self.tokens[kept], self.starts[kept])
 
 
 @lru_cache(10_000)
-def _is_sign(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PS"
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "P"
 
 
 class Encoder(Protocol):
