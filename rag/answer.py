@@ -45,9 +45,9 @@ def answer(
     _check(question, documents, generation)
     meant = question if as_written else correct_spelling(question, encoder, generation.lexical)
     parts = [meant] if as_written else split_question(meant, settings.max_quotes)
+    earlier = () if as_written else carry_over(meant, thread)
     found: list[_Found] = []
     for part in parts:
-        earlier = () if as_written else carry_over(part, thread)
         whole = meant if part != meant else ""
         asked = read_question(part, encoder, generation, earlier, whole)
         clock.lap("encode")
