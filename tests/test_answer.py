@@ -35,7 +35,7 @@ def check_invariants(given: Answer, generation: Generation, most: int) -> None:
 
 
 @given(question=st.text(min_size=1, max_size=200).filter(str.strip))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_asked_every_quote_is_a_slice(
     question: str, shipped: Generation, encoder: SentenceEncoder
 ) -> None:

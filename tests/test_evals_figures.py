@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
@@ -47,7 +47,6 @@ def test_auroc_is_the_share_of_pairs_in_order() -> None:
 levels = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=12)
 
 
-@settings(deadline=None)
 @given(pairs=levels.filter(lambda rows: len({kind for _, kind in rows}) == 2))
 def test_auroc_equals_counting_every_pair(pairs: list[tuple[int, bool]]) -> None:
     confidence = np.array([value for value, _ in pairs], float)
@@ -159,7 +158,6 @@ def test_an_interval_is_that_of_scipy() -> None:
     assert ours.high == pytest.approx(theirs.high, abs=0.01)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.booleans(), st.booleans(), st.booleans(), st.floats(0, 1), st.floats(0, 9)),
@@ -189,7 +187,6 @@ def test_every_interval_holds_and_every_share_is_a_share(
             assert -1e-9 <= figure.value <= 1 + 1e-9
 
 
-@settings(deadline=None)
 @given(order=st.permutations(range(6)))
 def test_the_order_of_the_questions_does_not_matter(order: list[int]) -> None:
     outcomes = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.evals.measures import (
@@ -120,7 +120,6 @@ def test_an_empty_ranking_is_zero_everywhere() -> None:
 numbers = st.lists(st.integers(0, 9), unique=True, max_size=10)
 
 
-@settings(deadline=None)
 @given(gold=numbers.filter(bool), ranked=numbers)
 def test_bounds_and_order(gold: list[int], ranked: list[int]) -> None:
     values = measure_retrieval([sentence(n) for n in gold], [sentence(n) for n in ranked], text_of)
@@ -130,7 +129,6 @@ def test_bounds_and_order(gold: list[int], ranked: list[int]) -> None:
     assert values["recall@10"] == pytest.approx(len(set(gold) & set(ranked)) / len(gold))
 
 
-@settings(deadline=None)
 @given(gold=numbers.filter(bool))
 def test_gold_first_is_perfect(gold: list[int]) -> None:
     places = [sentence(n) for n in gold]
@@ -141,7 +139,6 @@ def test_gold_first_is_perfect(gold: list[int]) -> None:
     assert quotes["words_right"] == quotes["words_shown"] == quotes["words_gold"]
 
 
-@settings(deadline=None)
 @given(gold=numbers.filter(bool), ranked=numbers, where=st.integers(0, 9))
 def test_a_passage_of_no_use_never_helps(gold: list[int], ranked: list[int], where: int) -> None:
     places = [sentence(n) for n in ranked]

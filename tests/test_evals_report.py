@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page
 
@@ -182,7 +182,6 @@ def test_no_bars_are_still_a_plot() -> None:
     ET.fromstring(draw_bars([], "x", "y"))  # noqa: S314
 
 
-@settings(deadline=None)
 @given(st.floats(1e-6, 1e9))
 def test_a_round_step_is_the_next_round_number(least: float) -> None:
     step = round_step(least)

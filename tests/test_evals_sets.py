@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.errors import EvalError
@@ -81,7 +81,6 @@ def test_every_error_is_reported_at_once_by_line(file: Path) -> None:
         assert part in message
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=200))
 def test_whatever_the_bytes_the_answer_is_questions_or_an_error(
     data: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -100,7 +99,6 @@ anything = st.recursive(
 names = ("id", "question", "quotes", "thread", "documents", "kind")
 
 
-@settings(deadline=None)
 @given(values=st.fixed_dictionaries({}, optional=dict.fromkeys(names, anything)))
 def test_whatever_the_values_no_other_error_is_raised(
     values: dict[str, Any], tmp_path_factory: pytest.TempPathFactory

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.evals.spans import Place, Words, merge, overlap_characters, overlap_words, trim
@@ -60,7 +60,6 @@ def test_a_word_ends_where_its_span_ends() -> None:
     assert list(Words("one two").within(2, 5)) == [0, 1]
 
 
-@settings(deadline=None)
 @given(gold=lists, shown=lists)
 def test_overlap_is_set_arithmetic_but_for_white_space(
     gold: list[Place], shown: list[Place]
@@ -75,14 +74,12 @@ def test_overlap_is_set_arithmetic_but_for_white_space(
     assert found.iou <= min(found.recall, found.precision)
 
 
-@settings(deadline=None)
 @given(gold=lists.filter(bool))
 def test_what_is_shown_whole_is_perfect(gold: list[Place]) -> None:
     found = overlap_characters(gold, gold, text_of)
     assert (found.recall, found.precision, found.iou) == (1, 1, 1)
 
 
-@settings(deadline=None)
 @given(gold=lists, shown=lists, seed=st.randoms(use_true_random=False))
 def test_the_order_and_the_cutting_of_places_do_not_matter(
     gold: list[Place], shown: list[Place], seed: object

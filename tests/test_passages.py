@@ -8,7 +8,7 @@ from math import ceil
 from typing import get_args
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.passages import CountTokens, cut_passages
@@ -76,7 +76,6 @@ LINES = st.lists(
 
 
 @pytest.mark.parametrize("count", [count_words, count_quarters, count_generously])
-@settings(deadline=None)
 @given(lines=LINES, budget=st.integers(1, 40), layout=st.sampled_from(get_args(Layout)))
 @example(lines=[], budget=1, layout="prose")
 def test_passages_hold_every_sentence_once_within_the_budget(

@@ -6,7 +6,7 @@ import textwrap
 from typing import get_args
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rag.errors import DocumentError
@@ -69,7 +69,6 @@ def headings(text: str, layout: Layout = "prose") -> list[str]:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(deadline=None)
 @given(text=TEXTS, body=st.integers(0, 20))
 @example(text="", body=0)
 @example(text="\ufeff One.\r\n\r\nTwo.", body=0)
@@ -106,7 +105,6 @@ def test_a_document_of_too_many_sentences_is_refused(
             split(sentence * 20, layout)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 @example('i went to the u.s. we left. İ.ſ. K.a.b. 😀😀. . \'\' . " She said " No . " he')
 def test_the_mask_is_as_long_as_the_text(text: str) -> None:

@@ -85,7 +85,7 @@ def test_what_a_library_cannot_read_is_one_clause(read: Read, suffix: str) -> No
 
 
 @pytest.mark.parametrize("suffix", SAMPLES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused(suffix: str, data: st.DataObject) -> None:
     damaged = bytearray(SAMPLES[suffix])
