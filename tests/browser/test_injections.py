@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -12,10 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from rag.answer import answer
 from rag.build import build_index
 from rag.encoder import SentenceEncoder
+from rag.evals.report import render_report
+from rag.evals.run import evaluate, open_set
 from rag.generation import open_generation
 from rag.settings import Settings
 from tests.browser.conftest import Server, _serving
 from tests.browser.test_chat import ask
+from tests.question_sets import write_lines
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +107,9 @@ def window(browser: Browser, hostile: Server) -> Iterator[BrowserContext]:
         context.on(
             "request",
             lambda request: (
-                None if request.url.startswith(hostile.url) else wrong.append(request.url)
+                None
+                if request.url.startswith((hostile.url, "file:"))
+                else wrong.append(request.url)
             ),
         )
         yield context
@@ -134,6 +140,31 @@ def _check_unharmed(page: Page) -> None:
     assert page.evaluate("window.attacked") is None
     attack = "script:text('attacked'), #text img, .turn img, iframe[src^=java]"
     assert page.locator(attack).count() == 0
+
+
+def test_injections_are_shown_as_text_in_the_report(
+    window: BrowserContext, hostile: Server, encoder: SentenceEncoder, tmp_path: Path
+) -> None:
+    asked = [
+        {"id": text, "question": f"Who collects clocks in {town}? {text}", "quotes": quotes}
+        for town, row in _rows().items()
+        for quotes in [[{"document": f"{town}.txt", "start": 0, "end": len(row), "text": row}]]
+        for text in [row.partition("; ")[2][:900]]
+    ]
+    write_lines(tmp_path / "questions.jsonl", asked)
+    opened = open_set(tmp_path / "questions.jsonl", hostile.index, encoder, Settings())
+    report = tmp_path / "report.html"
+    report.write_text(render_report(evaluate(opened, encoder), opened), "utf-8")
+    page = window.new_page()
+    page.goto(report.as_uri())
+    for button in page.locator("tr.question button").all():
+        button.click()
+    shown = [text or "" for text in page.locator("tr.opened pre").all_text_contents()]
+    assert [row for row in _rows().values() if not any(row in text for text in shown)] == []
+    questions = page.locator("tr.question").all_text_contents()
+    assert [a for a in asked if not any(str(a["question"]) in text for text in questions)] == []
+    _check_unharmed(page)
+    assert page.locator("tr.opened img, tr.question img, tr.opened svg").count() == 0
 
 
 def test_titles_are_shown_as_text_in_the_list_of_documents(
