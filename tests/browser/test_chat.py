@@ -29,6 +29,7 @@ def ask(page: Page, question: str) -> Locator:
     page.keyboard.press("Enter")
     turn = turns.nth(number)
     turn.wait_for(timeout=60_000)
+    expect(page.locator("#turn .turn")).to_have_count(0)  # nothing moves from here on
     return turn
 
 
