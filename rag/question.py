@@ -57,7 +57,7 @@ def split_question(text: str, most: int) -> list[str]:
     how long was the race?" Each asks, has a word of its own to search for, and stands alone: "Who
     won, and was it close?" asks twice about one thing, and is one question.
     """
-    parts = _NEXT.split(text, maxsplit=most - 1)
+    parts = _NEXT.split(text, maxsplit=most - 1) if most > 1 else [text]  # 0 would be no limit
     several = all(map(_asks, parts)) and not any(map(points_back, parts[1:]))
     return parts if several else [text]
 

@@ -49,6 +49,12 @@ def test_several_questions_in_one_are_told_apart(text: str, parts: list[str]) ->
     assert split_question(text, 3) == parts
 
 
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_no_more_questions_are_told_apart_than_may_be(most: int) -> None:
+    parts = split_question("Who won? Why Rome? Why Bonn? How long was the race?", most)
+    assert len(parts) == most
+
+
 @pytest.mark.parametrize(
     "text",
     [
