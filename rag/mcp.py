@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.errors import ExtraMissing, QuestionError, RagError
-from rag.render import answer_object, document_object, found_object
+from rag.errors import ExtraMissing, RagError
+from rag.render import answer_object
 from rag.settings import Settings
 from rag.thread import read_thread
 from rag.web.library import Library
@@ -74,18 +74,11 @@ class Tools:
 
     def search(self, question: str, k: int = 5) -> list[dict[str, Any]]:
         """List the k passages nearest to a question, best first, each with its text."""
-        answer, generation = self._library.answer(question)
-        return [
-            {**found_object(hit, generation.document(hit.passage.document))}
-            for hit in answer.hits[: max(k, 0)]
-        ]
+        return [{**found} for found in self._library.find_passages(question, k)]
 
     def document(self, name: str) -> dict[str, Any]:
         """Give a document's whole text, in which all offsets count characters."""
-        try:
-            return {**document_object(self._library.current().document(name))}
-        except KeyError:
-            raise QuestionError(f"no document called {name} is in the index") from None
+        return {**self._library.find_document(name)}
 
 
 def _told(tool: Callable[..., Any]) -> Callable[..., Any]:

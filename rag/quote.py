@@ -67,11 +67,11 @@ def join_choices(choices: Sequence[Choice], most: int) -> Choice:
     rounds = zip_longest(*(choice.quotes for choice in choices))
     chosen = _without_overlap(quote for quotes in rounds for quote in quotes if quote)
     rest = [quote for choice in choices for quote in choice.further]
-    further = _without_overlap([*chosen, *sorted(rest, key=lambda quote: -quote.score)])
+    ranked = _without_overlap([*chosen, *sorted(rest, key=lambda quote: -quote.score)])
     shown = min(len(chosen), most)
     return Choice(
-        tuple(further[:shown]),
-        tuple(further[shown:]),
+        tuple(ranked[:shown]),
+        tuple(ranked[shown:]),
         min((choice.agreeing for choice in choices if choice.quotes), key=len, default=()),
         differ=any(choice.differ for choice in choices),
     )

@@ -16,9 +16,10 @@ from rag.documents.files import open_file, read_bytes
 from rag.documents.pdf import Span
 from rag.documents.sheet import draw_sheet
 from rag.encoder import Encoder
-from rag.errors import DocumentError
+from rag.errors import DocumentError, QuestionError
 from rag.evals.feedback import Judgement, record
 from rag.generation import Generation, current_folder, open_generation
+from rag.render import DocumentObject, FoundObject, document_object, found_object
 from rag.settings import Settings
 from rag.types import Answer, Document
 from rag.web.runs import Runs
@@ -117,6 +118,21 @@ class Library:
             as_written=as_written,
         )
         return found, generation
+
+    def find_passages(self, question: str, k: int) -> list[FoundObject]:
+        """The ``k`` passages nearest to a question, best first, each with its text."""
+        found, generation = self.answer(question)
+        return [
+            found_object(hit, generation.document(hit.passage.document))
+            for hit in found.hits[: max(k, 0)]
+        ]
+
+    def find_document(self, name: str) -> DocumentObject:
+        """A document for programs. Raises QuestionError where the index has none of that name."""
+        try:
+            return document_object(self.current().document(name))
+        except KeyError:
+            raise QuestionError(f"no document called {name} is in the index") from None
 
     @cached_property
     def shelf(self) -> Shelf:

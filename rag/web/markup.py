@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from rag.documents import KINDS
 from rag.generation import Generation
-from rag.render import NEAREST, place
+from rag.render import NEAREST, place, say_accord
 from rag.sentences import read_heading
 from rag.store import Listed
 from rag.transcript import turn_markdown, turn_object
@@ -146,14 +146,8 @@ def _show_quotes(answer: Answer) -> dict[str, object]:
 def say_how_sure(answer: Answer) -> str:
     """One line: why to believe the answer, how sure it is, and the time it took."""
     parts = [f"Confidence {answer.confidence * 100:.0f} %", f"{answer.seconds:.2f} s"]
-    return " · ".join([_say_why(answer), *parts] if answer.answered else parts)
-
-
-def _say_why(answer: Answer) -> str:
-    if answer.differ:
-        return "The sources differ"
-    count = len(answer.agreeing)
-    return f"{count} documents say so" if count > 1 else "1 document says so"
+    why = [say_accord(answer) or "1 document says so"] if answer.answered else []
+    return " · ".join([*why, *parts])
 
 
 def _preview(quote: Quote, hits: Sequence[Hit]) -> Preview:

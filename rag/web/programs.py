@@ -9,14 +9,7 @@ import gradio as gr
 from gradio.events import api
 
 from rag.errors import RagError
-from rag.render import (
-    AnswerObject,
-    DocumentObject,
-    FoundObject,
-    answer_object,
-    document_object,
-    found_object,
-)
+from rag.render import AnswerObject, DocumentObject, FoundObject, answer_object
 from rag.thread import Said, read_thread
 from rag.web.library import Library
 from rag.web.scope import Scope
@@ -52,17 +45,11 @@ class Endpoints:
 
     def search(self, question: str, k: int = 5) -> list[FoundObject]:
         """The ``k`` passages nearest to a question, best first, each with its text."""
-        found, generation = _tell(lambda: self._library.answer(question))
-        return [
-            found_object(hit, generation.document(hit.passage.document)) for hit in found.hits[:k]
-        ]
+        return _tell(lambda: self._library.find_passages(question, k))
 
     def document(self, name: str) -> DocumentObject:
         """A document with its text, in which all offsets count characters."""
-        try:
-            return document_object(_tell(self._library.current).document(name))
-        except KeyError:
-            raise gr.Error(f"no document called {name} is in the index") from None
+        return _tell(lambda: self._library.find_document(name))
 
     def add_to_page(self) -> None:
         """Serve them; to be called inside the page's Blocks."""
