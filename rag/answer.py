@@ -10,7 +10,7 @@ from itertools import chain
 from rag.confidence import judge, read_signals
 from rag.encoder import Encoder
 from rag.errors import QuestionError
-from rag.generation import Generation
+from rag.index import Index
 from rag.question import Question, read_question, split_question
 from rag.quote import Choice, choose_quotes, join_choices
 from rag.rerank import Ranking, read_hits
@@ -18,22 +18,22 @@ from rag.retrieve import retrieve
 from rag.settings import Settings
 from rag.spelling import correct_spelling
 from rag.thread import carry_over, is_whole
-from rag.types import Answer, Hit
+from rag.types import EVERYTHING, Answer, Hit, Scope
 
 MAX_QUESTION = 1_000  # characters: about what the model reads at once
 
 
 def answer(
     question: str,
-    generation: Generation,
+    generation: Index,
     encoder: Encoder,
     settings: Settings,
-    documents: Sequence[str] = (),
+    scope: Scope = EVERYTHING,
     thread: Sequence[str] = (),
     *,
     as_written: bool = False,
 ) -> Answer:
-    """Answer from all documents, or from those named, in their own words; or refuse.
+    """Answer in the words of the documents in scope, or refuse.
 
     ``thread`` is what was said before, questions and answers, oldest first: a question that leans
     on it is understood in its light. Of several questions in one each is answered. ``as_written``
@@ -42,7 +42,7 @@ def answer(
     index.
     """
     clock = _Clock()
-    _check(question, documents, generation)
+    _check(question)
     meant = question if as_written else correct_spelling(question, encoder, generation.lexical)
     parts = [meant] if as_written else split_question(meant, settings.max_quotes)
     earlier = () if as_written else carry_over(meant, thread)
@@ -51,7 +51,7 @@ def answer(
         whole = meant if part != meant else ""
         asked = read_question(part, encoder, generation, earlier, whole)
         clock.lap("encode")
-        found.append(_find(asked, generation, settings, documents, clock))
+        found.append(_find(asked, generation, settings, scope, clock))
     return _join(question, found, settings.max_quotes, clock)
 
 
@@ -68,12 +68,12 @@ class _Found:
 
 def _find(
     asked: Question,
-    generation: Generation,
+    generation: Index,
     settings: Settings,
-    documents: Sequence[str],
+    scope: Scope,
     clock: _Clock,
 ) -> _Found:
-    found = retrieve(asked, generation, settings, documents)
+    found = retrieve(asked, generation, settings, scope)
     clock.lap("retrieve")
     ranking = Ranking(asked, read_hits(asked, found, generation), generation)
     hits = ranking.rerank(found, settings.rerank_weight)
@@ -111,7 +111,7 @@ def _merge(rankings: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
     return tuple(sorted(best.values(), key=lambda hit: -hit.score))
 
 
-def _check(question: str, documents: Sequence[str], generation: Generation) -> None:
+def _check(question: str) -> None:
     if not question.strip():
         raise QuestionError("the question is empty: type what you want to know")
     if not is_whole(question):
@@ -120,9 +120,6 @@ def _check(question: str, documents: Sequence[str], generation: Generation) -> N
         raise QuestionError(
             f"the question has {len(question):,} characters: ask it in {MAX_QUESTION:,} or fewer"
         )
-    unknown = set(documents) - set(generation.names)
-    if unknown:
-        raise QuestionError(f"no document called {min(unknown)} is in the index: see rag index")
 
 
 class _Clock:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rag.build import Plan, Report
     from rag.encoder import Encoder
     from rag.evals.results import Results
-    from rag.generation import Generation
+    from rag.index import Index
     from rag.types import Answer
 
 app = typer.Typer(
@@ -31,7 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_Index = Annotated[Path, typer.Option("--index", help="The folder of the index.")]
+_Index = Annotated[
+    str, typer.Option("--index", help="The folder of the index, or milvus://HOST:PORT/NAME.")
+]
 _Corpus = Annotated[Path, typer.Option("--corpus", help="The folder of documents.")]
 _SettingsFile = Annotated[
     Path | None,
@@ -67,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
 @app.command(epilog="Example: rag index --corpus ~/reports")
 def index(
     corpus: _Corpus = Path("corpus"),
-    index: _Index = Path("index"),
+    index: _Index = "index",
     full: Annotated[bool, typer.Option("--full", help="Read everything anew.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Only verify every file of it.")] = False,
@@ -77,8 +79,8 @@ def index(
     settings_file: _SettingsFile = None,
 ) -> None:
     """Bring the index up to date with the documents."""
-    from rag.build import build_index
     from rag.encoder import SentenceEncoder
+    from rag.home import find_home, rebuild
 
     if full + plan + check + rollback > 1 and not {full, plan} == {True}:
         raise typer.BadParameter("--plan, --check and --rollback are used one at a time")
@@ -87,14 +89,16 @@ def index(
         return
     settings = load_settings(settings_file)
     encoder = SentenceEncoder(settings.model, settings.engine)
+    home = find_home(index)
     if plan:
         from rag.build import plan_index
 
-        for line in _plan_lines(plan_index(corpus, index, encoder, settings, full=full)):
+        home.fetch(encoder, settings)
+        for line in _plan_lines(plan_index(corpus, home.folder, encoder, settings, full=full)):
             print(line)
         return
     with _progress_bar("Indexing") as show:
-        report = build_index(corpus, index, encoder, settings, full=full, progress=show)
+        report = rebuild(home, corpus, encoder, settings, full=full, progress=show)
     for line in _report_lines(report):
         print(line)
 
@@ -103,7 +107,7 @@ def index(
 def ask(
     question: Annotated[str | None, typer.Argument(help="Left out: one a line on stdin.")] = None,
     as_json: _Json = False,
-    index: _Index = Path("index"),
+    index: _Index = "index",
     document: _Documents = None,
     settings_file: _SettingsFile = None,
 ) -> None:
@@ -125,7 +129,7 @@ def search(
     question: str,
     k: Annotated[int, typer.Option("-k", min=1, help="How many passages.")] = 5,
     as_json: _Json = False,
-    index: _Index = Path("index"),
+    index: _Index = "index",
     document: _Documents = None,
     settings_file: _SettingsFile = None,
 ) -> None:
@@ -143,12 +147,12 @@ def search(
 
 
 @app.command(epilog="Example: rag show announcement.md")
-def show(document: str, index: _Index = Path("index")) -> None:
+def show(document: str, index: _Index = "index") -> None:
     """Print a document's stored text, exactly: the text that all offsets count in."""
-    from rag.generation import open_generation
+    from rag.home import find_home
     from rag.render import printable
 
-    generation = open_generation(index)
+    generation = find_home(index).open()
     try:
         text = generation.document(document).text
     except KeyError:
@@ -181,7 +185,7 @@ def evaluate(
     from_feedback: Annotated[
         bool, typer.Option("--from-feedback", help="Ask what was judged in the chat, without SET.")
     ] = False,
-    index: _Index = Path("index"),
+    index: _Index = "index",
     settings_file: _SettingsFile = None,
 ) -> None:
     """Measure retrieval, quotes and refusals on a set of questions.
@@ -203,9 +207,9 @@ def evaluate(
     encoder = SentenceEncoder(settings.model, settings.engine)
     if new:
         from rag.evals.new import write_questions
-        from rag.generation import open_generation
+        from rag.home import find_home
 
-        write_questions(question_set, open_generation(index), encoder, settings)
+        write_questions(question_set, find_home(index).open(), encoder, settings)
         return
     results = _evaluate(question_set, index, encoder, settings, report)
     if run:
@@ -238,7 +242,7 @@ def chat(
         Path | None, typer.Option(help="A folder of .jsonl files of questions, to run as evals.")
     ] = None,
     corpus: _Corpus = Path("corpus"),
-    index: _Index = Path("index"),
+    index: _Index = "index",
     settings_file: _SettingsFile = None,
 ) -> None:
     """Serve the web chat, to this machine or to those who sign in."""
@@ -256,7 +260,7 @@ def chat(
 
 
 @app.command(epilog="Example: rag mcp --index ~/reports-index")
-def mcp(index: _Index = Path("index"), settings_file: _SettingsFile = None) -> None:
+def mcp(index: _Index = "index", settings_file: _SettingsFile = None) -> None:
     """Answer a language model's program by the Model Context Protocol, on stdin and stdout."""
     from rag.mcp import serve_tools
 
@@ -288,17 +292,17 @@ def add(
 @app.command(epilog="Example: rag verify conversation.json")
 def verify(
     file: Annotated[Path, typer.Argument(help="A conversation that the chat saved as JSON.")],
-    index: _Index = Path("index"),
+    index: _Index = "index",
 ) -> None:
     """Say which quotes of a saved conversation still stand, moved, or are gone.
 
     Exit 1 when one is gone.
     """
-    from rag.generation import open_generation
+    from rag.home import find_home
     from rag.verify import read_conversation, verdict_line
     from rag.verify import verify as verify_quote
 
-    generation = open_generation(index)
+    generation = find_home(index).open()
     verdicts = [verify_quote(quote, generation) for quote in read_conversation(file)]
     for verdict in verdicts:
         print(verdict_line(verdict, generation))
@@ -316,33 +320,34 @@ class _Asked:
 class _Desk:
     """What is needed to answer: the index in use and the model that made it."""
 
-    def __init__(self, index: Path, settings: Settings) -> None:
+    def __init__(self, index: str, settings: Settings) -> None:
         from rag.encoder import SentenceEncoder
+        from rag.home import find_home
 
         self._index = index
+        self._home = find_home(index)
         self._settings = settings
         self._encoder = SentenceEncoder(settings.model, settings.engine)
         self.generation = self._open()  # that gave the last answer
 
     def answer(self, asked: _Asked) -> Answer:
         from rag.answer import answer
-        from rag.generation import current_folder
+        from rag.types import Scope
 
-        if current_folder(self._index) != self.generation.folder:  # rebuilt since the last question
+        if self._home.stamp() != self._stamp:  # rebuilt since the last question
             self.generation = self._open()
         return answer(
             asked.question,
             self.generation,
             self._encoder,
             self._settings,
-            asked.documents,
+            Scope(asked.documents),
             asked.thread,
         )
 
-    def _open(self) -> Generation:
-        from rag.generation import open_generation
-
-        generation = open_generation(self._index)
+    def _open(self) -> Index:
+        self._stamp = self._home.stamp()
+        generation = self._home.open()
         for name, wanted in self._settings.shape().items():
             built = generation.settings.shape()[name]
             if built != wanted:
@@ -413,15 +418,16 @@ def _parse_floors(pairs: Iterable[str]) -> dict[str, float]:
         raise typer.BadParameter("--fail-under takes NAME=VALUE, as in recall@5=0.85") from None
 
 
-def _feedback_set(index: Path) -> Path:
+def _feedback_set(index: str) -> Path:
     from rag.evals.feedback import write_feedback_set
-    from rag.generation import open_generation
+    from rag.home import find_home
 
-    return write_feedback_set(index, open_generation(index))
+    home = find_home(index)
+    return write_feedback_set(home.folder, home.open())
 
 
 def _evaluate(
-    question_set: Path, index: Path, encoder: Encoder, settings: Settings, report: Path | None
+    question_set: Path, index: str, encoder: Encoder, settings: Settings, report: Path | None
 ) -> Results:
     from rag.evals.report import render_report
     from rag.evals.run import evaluate, open_set
@@ -456,7 +462,7 @@ def _print_results(results: Results, earlier: Results | None, *, as_json: bool) 
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _no_document(name: str, generation: Generation) -> str:
+def _no_document(name: str, generation: Index) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, generation.names, n=1, cutoff=0.5)
@@ -464,21 +470,16 @@ def _no_document(name: str, generation: Generation) -> str:
     return f"no document called {name} is in the index; {hint}"
 
 
-def _checked(index: Path) -> str:
-    from rag.generation import check_generation
+def _checked(index: str) -> str:
+    from rag.home import find_home
 
-    manifest = check_generation(index)
-    size = sum(size for size, _ in manifest.files.values()) / 1e6
-    return (
-        f"Generation {manifest.generation}: {len(manifest.files):,} files, {size:,.1f} MB, each as "
-        "it was written."
-    )
+    return find_home(index).check()
 
 
-def _rolled_back(index: Path) -> str:
-    from rag.build import return_to_last
+def _rolled_back(index: str) -> str:
+    from rag.home import find_home
 
-    manifest = return_to_last(index)
+    manifest = find_home(index).roll_back()
     return f"Generation {manifest.generation} of {manifest.created} is in use again."
 
 

@@ -6,7 +6,8 @@ RagError
 ├── BadIndex
 │   ├── IndexMissing     no index where one was expected
 │   ├── IndexMismatch    made by another format version, model or setting
-│   └── IndexDamaged     a file of it is missing, truncated or altered
+│   ├── IndexDamaged     a file of it is missing, truncated or altered
+│   └── IndexAway        the server that keeps it does not answer
 ├── ModelError       the model is missing or is not the one expected
 ├── QuestionError    an empty question, or one too long
 ├── AccountError     an account that cannot be made, or a file of them that cannot be used
@@ -42,6 +43,10 @@ class IndexMismatch(BadIndex):
 
 
 class IndexDamaged(BadIndex):
+    pass
+
+
+class IndexAway(BadIndex):
     pass
 
 

@@ -16,22 +16,23 @@ import json
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rag.duplicates import group_alike
 from rag.encoder import Encoder
-from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
-from rag.lexical import Lexical, Words, write_lexical
+from rag.errors import BadIndex, IndexDamaged, IndexMissing, QuestionError
+from rag.lexical import Field, Lexical, Word, Words, write_lexical
 from rag.manifest import FORMAT, MANIFEST, Manifest, damaged, sync, sync_files
 from rag.settings import Settings
 from rag.store import DATABASE, Store, Stored, StoreWriter, Tokens, open_unfinished, seal
-from rag.types import Document, Passage, Skipped
+from rag.types import EVERYTHING, Document, Passage, Scope, Skipped
 from rag.vectors import VECTOR_FILE, Vectors, map_rows, write_graph
 
 _LEXICAL = "lexical"  # a folder
@@ -39,13 +40,21 @@ _CHECKED = 4 << 20  # bytes: files up to this are read and compared whenever an 
 _ORIGIN = "origin.json"  # of what a rebuild makes: only a rebuild of the same may go on from it
 
 
+class Selection(NamedTuple):
+    """The documents that a search is kept to, and their passages."""
+
+    names: list[str]
+    ids: list[int]
+
+
 class Generation(Store):
-    """One complete, immutable index, opened for reading; safe to share among threads."""
+    """One complete, immutable index on disk, opened for reading; implements ``rag.index.Index``."""
 
     def __init__(self, folder: Path) -> None:
         """Raise BadIndex when the folder does not hold a whole generation of this format."""
         self.manifest = Manifest.read(folder)
         self.manifest.check_contents(folder, largest=_CHECKED)
+        self.name = folder.name
         self._entries = {entry.name: entry for entry in self.manifest.documents}
         self.settings = Settings.from_dict(self.manifest.settings, str(folder / MANIFEST))
         passages, dimensions = self.manifest.passages, self.manifest.dimensions
@@ -59,13 +68,43 @@ class Generation(Store):
         return self.manifest.passages
 
     def check_model(self, encoder: Encoder) -> None:
-        """Raise IndexMismatch when the encoder's weights are not those that made this index."""
-        if encoder.digest != self.manifest.model_digest:
-            raise IndexMismatch(
-                f"{self.folder} was built by the model {self.manifest.model} with weights "
-                f"{self.manifest.model_digest[:12]}, these are {encoder.name} with "
-                f"{encoder.digest[:12]}: run rag index"
-            )
+        self.manifest.check_model(encoder, str(self.folder))
+
+    def select(self, scope: Scope) -> Selection | None:
+        if scope == EVERYTHING:
+            return None
+        unknown = set(scope.documents) - self._entries.keys()
+        if unknown:
+            raise QuestionError(f"no document called {min(unknown)} is in the index: choose others")
+        names = [
+            listed.name
+            for listed in self.catalogue()
+            if scope.fits(listed.date) and (not scope.documents or listed.name in scope.documents)
+        ]
+        if not names:
+            raise QuestionError("no document of these dates is in the index: choose others")
+        return Selection(names, self.passage_ids(names))
+
+    def nearest(
+        self, vector: NDArray[np.float32], k: int, among: Selection | None
+    ) -> list[tuple[int, float]]:
+        return self.vectors.search(vector, k, among.ids if among else None)
+
+    def matching(
+        self,
+        words: Sequence[Word],
+        k: int,
+        field: Field,
+        among: Selection | None,
+        carried: Mapping[str, float],
+    ) -> list[tuple[int, float]]:
+        return self.lexical.search(words, k, field, among.names if among else (), carried)
+
+    def rows(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        return self.vectors.rows(ids)
+
+    def texts(self, passages: Sequence[Passage]) -> list[str]:
+        return [self.document(p.document).text[p.start : p.end] for p in passages]
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         """As ``Store``; raise IndexDamaged where one does not lie in its document."""

@@ -61,6 +61,12 @@ def stems_to_find(words: Iterable[Word]) -> list[str]:
     return list(dict.fromkeys([w.stem for w in known if not w.is_stop] or [w.stem for w in known]))
 
 
+def weigh_stems(words: Iterable[Word], carried: Mapping[str, float]) -> dict[str, float]:
+    """What each stem counts in a search: 1, and what is ``carried`` in addition."""
+    own = dict.fromkeys(stems_to_find(words), 1.0)
+    return {stem: own.get(stem, 0.0) + carried.get(stem, 0.0) for stem in {**own, **carried}}
+
+
 def plain(word: str) -> str:
     """A word in lower case, without accents and without a possessive ending."""
     words: list[str] = _folding().analyze(word.replace("’", "'").removesuffix("'s"))
@@ -102,7 +108,7 @@ def write_lexical(
     writer = tantivy.Index(_schema(), path=str(folder)).writer(_HEAP_BYTES, num_threads=1)
     for name in last.gone if last else ():
         writer.delete_documents_by_term("document", name)
-    for number, fields in _read_fields(passages):
+    for number, fields in read_fields(passages):
         writer.add_document(tantivy.Document(place=len(ids), **fields))
         ids.append(number)
     writer.commit()
@@ -142,8 +148,7 @@ class Lexical:
         Words are data, never query syntax: one term query for each of their stems, which counts 1,
         and for each ``carried`` stem, which counts what is given, in addition.
         """
-        own = dict.fromkeys(stems_to_find(words), 1.0)
-        stems = {stem: own.get(stem, 0.0) + carried.get(stem, 0.0) for stem in {**own, **carried}}
+        stems = weigh_stems(words, carried)
         if not stems:
             return []
         query = self._any(field, {s: n * self._correction(field, s) for s, n in stems.items()})
@@ -155,17 +160,19 @@ class Lexical:
         found = [(number, score) for number, (score, _) in zip(ids, hits, strict=True)]
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
-    def rarity(self, word: Word) -> float:
-        """The inverse document frequency of a word, as BM25 has it; at least 0."""
-        return _rarity(len(self), self._count("text", word.stem))
+    def rarity(self, words: Sequence[Word]) -> list[float]:
+        """The inverse document frequency of each word, as BM25 has it; at least 0."""
+        return [inverse_frequency(len(self), self._count("text", word.stem)) for word in words]
 
-    def holds(self, word: Word) -> bool:
-        """Tell whether a word, or another of the same stem, stands in any passage."""
-        return bool(self._count("text", word.stem) or self.count(plain(word.text)))
+    def holds(self, words: Sequence[Word]) -> list[bool]:
+        """Tell of each word whether it, or another of the same stem, stands in any passage."""
+        forms = self.count([plain(word.text) for word in words])
+        pairs = zip(words, forms, strict=True)
+        return [bool(count or self._count("text", word.stem)) for word, count in pairs]
 
-    def count(self, word: str) -> int:
-        """In how many passages a ``plain`` word stands, in this form."""
-        return self._count("words", word)
+    def count(self, forms: Sequence[str]) -> list[int]:
+        """In how many passages each ``plain`` word stands, in this form."""
+        return [self._count("words", form) for form in forms]
 
     def _count(self, field: str, term: str) -> int:
         """In how many passages a term stands; those that are gone are not counted."""
@@ -181,8 +188,8 @@ class Lexical:
         """By how much the engine's weight of a term is too small: it counts what is gone, too."""
         if self._counted == len(self):
             return 1.0
-        weight = _rarity(self._counted, self._searcher.doc_freq(field, term))
-        return _rarity(len(self), self._count(field, term)) / weight
+        weight = inverse_frequency(self._counted, self._searcher.doc_freq(field, term))
+        return inverse_frequency(len(self), self._count(field, term)) / weight
 
     def _any(self, field: str, terms: Mapping[str, float]) -> Any:
         """Match any of the terms, which count what is given."""
@@ -201,7 +208,7 @@ class Lexical:
         return Query.boolean_query([(Occur.Must, query), (Occur.Must, named)])
 
 
-def _rarity(passages: int, having: int) -> float:
+def inverse_frequency(passages: int, having: int) -> float:
     """The inverse document frequency of BM25."""
     return math.log1p((passages - having + 0.5) / (having + 0.5))
 
@@ -219,10 +226,10 @@ def _schema() -> Any:
     return builder.build()
 
 
-def _read_fields(
+def read_fields(
     passages: Iterable[tuple[int, str, str]],
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield of each passage its document, its stems, its neighbours' with them, and its words."""
+    """Yield of each passage its id, document, stems, those with its neighbours', and words."""
     for document, group in groupby(passages, itemgetter(1)):
         read = ((number, *_stems_and_words(text)) for number, _, text in group)
         before, (number, here, words) = "", next(read)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from rag.encoder import Encoder
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.types import Skipped
 
@@ -50,22 +51,45 @@ class Manifest:
         """Raise IndexDamaged for an unreadable manifest, IndexMismatch for another format."""
         path = folder / MANIFEST
         try:
-            values = json.loads(path.read_text("utf-8"))
+            text = path.read_text("utf-8")
+        except (OSError, ValueError):
+            raise IndexDamaged(f"{path} cannot be read: run rag index --full") from None
+        return cls.parse(text, str(folder))
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Self:
+        """As ``read``, of what ``to_json`` gave."""
+        try:
+            values = json.loads(text)
             if values["format"] != FORMAT:
                 raise IndexMismatch(
-                    f"{folder} has index format {values['format']}, this version reads {FORMAT}: "
+                    f"{where} has index format {values['format']}, this version reads {FORMAT}: "
                     "run rag index"
                 )
             values["documents"] = tuple(Entry(**entry) for entry in values["documents"])
             values["skipped"] = tuple(Skipped(**entry) for entry in values["skipped"])
             return cls(**values)
-        except (OSError, ValueError, TypeError, KeyError):
-            raise IndexDamaged(f"{path} cannot be read: run rag index --full") from None
+        except (ValueError, TypeError, KeyError):
+            raise IndexDamaged(
+                f"the manifest of {where} cannot be read: run rag index --full"
+            ) from None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    def check_model(self, encoder: Encoder, where: str) -> None:
+        """Raise IndexMismatch when the encoder's weights are not those that made this index."""
+        if encoder.digest != self.model_digest:
+            raise IndexMismatch(
+                f"{where} was built by the model {self.model} with weights "
+                f"{self.model_digest[:12]}, these are {encoder.name} with "
+                f"{encoder.digest[:12]}: run rag index"
+            )
 
     def write(self, folder: Path) -> None:
         """Write and sync: the last file of a generation."""
         path = folder / MANIFEST
-        path.write_text(json.dumps(asdict(self), ensure_ascii=False), "utf-8")
+        path.write_text(self.to_json(), "utf-8")
         sync(path)
         sync(folder)
 

@@ -13,8 +13,8 @@ from rag.errors import ExtraMissing, RagError
 from rag.render import answer_object
 from rag.settings import Settings
 from rag.thread import read_thread
+from rag.types import Scope
 from rag.web.library import Library
-from rag.web.scope import Scope
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -26,7 +26,7 @@ _INSTRUCTIONS = (
 )
 
 
-def serve_tools(index: Path, settings: Settings) -> None:
+def serve_tools(index: str, settings: Settings) -> None:
     """Serve the tools until stdin ends. Raises ExtraMissing where the SDK is not installed."""
     from rag.encoder import SentenceEncoder
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.encoder import Encoder, Encoding, unit_rows
-from rag.generation import Generation
+from rag.index import Index
 from rag.lexical import Word, read_words, stems_to_find
 from rag.thread import points_back
 
@@ -70,7 +70,7 @@ def _asks(part: str) -> bool:
 def read_question(
     text: str,
     encoder: Encoder,
-    generation: Generation,
+    generation: Index,
     earlier: Sequence[str] = (),
     whole: str = "",
 ) -> Question:
@@ -90,9 +90,9 @@ def read_question(
     return replace(question, understood=text + after)
 
 
-def _read(text: str, encoding: Encoding, generation: Generation) -> Question:
+def _read(text: str, encoding: Encoding, generation: Index) -> Question:
     words = tuple(read_words(text))
-    rarity = np.array([generation.lexical.rarity(word) for word in words])
+    rarity = np.array(generation.lexical.rarity(words))
     stop = np.array([word.is_stop for word in words], bool)
     weights = _share(np.sqrt(rarity) * np.where(stop, _STOP_SHARE, 1.0), words, encoding)
     return Question(text, encoding, words, rarity, weights, text)

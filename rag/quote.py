@@ -131,11 +131,12 @@ def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | N
             agreeing.append(quote.document.name)
             hear(quote.document.name)
     question, rival = ranking.question.text, None
+    hits = ranking.reading.hits
     stated = wanted_values(question, first.text)
     for index in np.argsort(-ranking.scores, kind="stable").tolist() if stated else ():
         if ranking.scores[index] < _RIVAL * first.score:
             break
-        name = ranking.document(ranking.reading.sentences[index][0]).name
+        name = hits[ranking.reading.owner[index]].passage.document
         same = agree(stated, wanted_values(question, ranking.texts[index]))
         if name in heard or same is None or not _same_thing(first.text, index, ranking):
             continue

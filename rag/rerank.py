@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.codes import COSINE
-from rag.generation import Generation
+from rag.index import Index
 from rag.question import Question
 from rag.store import Tokens
 from rag.types import Document, Hit, Sentence
@@ -33,7 +33,7 @@ class Reading:
     matches: NDArray[np.float32]  # (question tokens, sentences), best cosine of each
 
 
-def read_hits(question: Question, hits: Sequence[Hit], generation: Generation) -> Reading:
+def read_hits(question: Question, hits: Sequence[Hit], generation: Index) -> Reading:
     """Compare the question's tokens with those of each sentence, read in its passage."""
     read = hits[:READ]
     sentences = [(n, s) for n, hit in enumerate(read) for s in hit.passage.sentences]
@@ -74,7 +74,7 @@ class Ranking:
 
     question: Question
     reading: Reading
-    generation: Generation
+    generation: Index
 
     @cached_property
     def similarity(self) -> NDArray[np.float64]:
@@ -112,7 +112,12 @@ class Ranking:
     @cached_property
     def texts(self) -> list[str]:
         """The text of each sentence that was read."""
-        return [self.document(n).text[s.start : s.end] for n, s in self.reading.sentences]
+        passages = [hit.passage for hit in self.reading.hits]
+        texts = self.generation.texts(passages)
+        return [
+            texts[n][sentence.start - passages[n].start : sentence.end - passages[n].start]
+            for n, sentence in self.reading.sentences
+        ]
 
     @cached_property
     def keys(self) -> list[str]:

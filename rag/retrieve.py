@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from rag.generation import Generation
+from rag.index import Index
 from rag.question import Question
 from rag.settings import Settings
-from rag.types import Hit
+from rag.types import EVERYTHING, Hit, Scope
 
 _RANKS = 60  # the constant of reciprocal rank fusion
 _Parts = tuple[tuple[float, Mapping[int, float]], ...]  # share and scores of each kind
@@ -15,26 +15,26 @@ _Parts = tuple[tuple[float, Mapping[int, float]], ...]  # share and scores of ea
 
 def retrieve(
     question: Question,
-    generation: Generation,
+    generation: Index,
     settings: Settings,
-    documents: Sequence[str] = (),
+    scope: Scope = EVERYTHING,
 ) -> list[Hit]:
-    """Return the best passages, best first, of all documents or of those named.
+    """Return the best passages of the documents in scope, best first.
 
     A passage's score is the sum of its cosine and of two BM25 scores, of its own words and of its
     own with its neighbours', each divided by the best of the question: a convex combination, as in
     Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval" (2023). By ranks
     it is reciprocal rank fusion of the three: Cormack, Clarke and Buettcher (SIGIR, 2009).
     """
-    among = generation.passage_ids(documents) if documents else None
+    among = generation.select(scope)
     vector, depth = question.encoding.vector, settings.candidates
-    cosines = dict(generation.vectors.search(vector, depth, among))
+    cosines = dict(generation.nearest(vector, depth, among))
     words, carried = question.words, question.carried
-    own = dict(generation.lexical.search(words, depth, "text", documents, carried))
-    near = dict(generation.lexical.search(words, depth, "near", documents, carried))
+    own = dict(generation.matching(words, depth, "text", among, carried))
+    near = dict(generation.matching(words, depth, "near", among, carried))
     missing = [number for number in {**own, **near} if number not in cosines]
     if missing:
-        rows = generation.vectors.rows(missing) @ vector
+        rows = generation.rows(missing) @ vector
         cosines.update(zip(missing, map(float, rows), strict=True))
 
     share = settings.vector_weight

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from string import ascii_lowercase
 
 from rag.encoder import Encoder
-from rag.lexical import STOP_WORDS, Lexical, Word, plain, read_words
+from rag.index import Vocabulary
+from rag.lexical import STOP_WORDS, Word, plain, read_words
 
 _LEAST = 4  # letters of a word that is corrected
 _STOP_WORDS = {word for word in STOP_WORDS if len(word) >= _LEAST - 1}  # a letter may be doubled
 
 
-def correct_spelling(question: str, encoder: Encoder, lexical: Lexical) -> str:
+def correct_spelling(question: str, encoder: Encoder, lexical: Vocabulary) -> str:
     """Replace each word that looks mistyped by a word of the documents, or by a stop word.
 
     A word is taken for mistyped when it has four letters or more, not all of them capitals, when
@@ -20,7 +21,9 @@ def correct_spelling(question: str, encoder: Encoder, lexical: Lexical) -> str:
     at Damerau-Levenshtein distance 1 replaces it: one of the same letters before others, then one
     with the same first letter, then a stop word, then the one that most passages hold.
     """
-    unknown = [word for word in read_words(question) if _is_unknown(word, lexical)]
+    doubtful = [word for word in read_words(question) if _may_be_mistyped(word)]
+    held = lexical.holds(doubtful)
+    unknown = [word for word, known in zip(doubtful, held, strict=True) if not known]
     pieces = encoder.count_tokens([_core(word) for word in unknown])
     corrected, done = "", 0
     for word, count in zip(unknown, pieces, strict=True):
@@ -36,21 +39,23 @@ def _core(word: Word) -> str:
     return word.text.replace("’", "'").split("'")[0]
 
 
-def _is_unknown(word: Word, lexical: Lexical) -> bool:
+def _may_be_mistyped(word: Word) -> bool:
     core = _core(word)
     if len(core) < _LEAST or core.isupper() or word.is_stop or not plain(core).isascii():
         return False
-    return core.isalpha() and not lexical.holds(word)
+    return core.isalpha()
 
 
-def _find_better(word: str, lexical: Lexical) -> str | None:
+def _find_better(word: str, lexical: Vocabulary) -> str | None:
     """The likeliest word that one typing error turns into ``word``."""
+    edits = list(_edits(word))
+    counts = dict(zip(edits, lexical.count(edits), strict=True))
 
     def likelihood(edit: str) -> tuple[bool, bool, bool, int, str]:
         swapped = sorted(edit) == sorted(word)
-        return swapped, edit[0] == word[0], edit in _STOP_WORDS, lexical.count(edit), edit
+        return swapped, edit[0] == word[0], edit in _STOP_WORDS, counts[edit], edit
 
-    known = (edit for edit in _edits(word) if lexical.count(edit) or edit in _STOP_WORDS)
+    known = (edit for edit in edits if counts[edit] or edit in _STOP_WORDS)
     return max(known, key=likelihood, default=None)
 
 

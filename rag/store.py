@@ -116,7 +116,7 @@ class Store:
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         """Return the passages with these ids, in this order; at the cost of one query."""
         rows = self._rows("p.id, name, heading, sentences", ids)
-        return [Passage(name, _sentences(spans), heading) for _, name, heading, spans in rows]
+        return [Passage(name, read_sentences(spans), heading) for _, name, heading, spans in rows]
 
     def passage_ids(self, names: Sequence[str]) -> list[int]:
         """Return the ids of all passages of the documents named."""
@@ -199,9 +199,7 @@ class Store:
         return self._document(name, rows[0])
 
     def _document(self, name: str, row: Sequence[Any]) -> Document:
-        text, title, digest, layout, body, date, source, pages = row
-        places = tuple(json.loads(pages))
-        return Document(name, text, title, digest, layout, body, date, source, places)
+        return read_row(name, row)
 
     def _rows(self, columns: str, ids: Sequence[int]) -> list[Any]:
         """Rows of passages, whose id comes first, in the order of ``ids``."""
@@ -243,14 +241,10 @@ class StoreWriter:
         return self._add_document(document, sign(document.text[document.body :]))
 
     def _add_document(self, document: Document, signature: bytes) -> int:
-        values = (
-            document.name, document.text, document.title, document.digest, document.layout,
-            document.body, document.date, document.source, json.dumps(document.pages), signature,
-        )  # fmt: skip
         cursor = self._db.execute(
             f"INSERT INTO documents (name, {_DOCUMENT}, signature) "  # noqa: S608
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            values,
+            (document.name, *row_of(document), signature),
         )
         return cursor.lastrowid or 0
 
@@ -315,6 +309,21 @@ def _renamed(document: Document, name: str) -> Document:
     return replace(document, name=name, title=title)
 
 
+def row_of(document: Document) -> tuple[Any, ...]:
+    """A document as it is stored, its text first."""
+    return (
+        document.text, document.title, document.digest, document.layout, document.body,
+        document.date, document.source, json.dumps(document.pages),
+    )  # fmt: skip
+
+
+def read_row(name: str, row: Sequence[Any]) -> Document:
+    """The document that ``row_of`` made this row of."""
+    text, title, digest, layout, body, date, source, pages = row
+    places = tuple(json.loads(pages))
+    return Document(name, text, title, digest, layout, body, date, source, places)
+
+
 def seal(name: str, row: Sequence[Any]) -> str:
     """The SHA-256 of a document as it is stored, hex."""
     return hashlib.sha256(json.dumps([name, *row]).encode()).hexdigest()
@@ -341,7 +350,7 @@ def _open_database(folder: Path) -> sqlite3.Connection:
         raise damaged(folder / DATABASE) from None
 
 
-def _sentences(spans: str) -> tuple[Sentence, ...]:
+def read_sentences(spans: str) -> tuple[Sentence, ...]:
     return tuple(
         Sentence(start, end, bool(heading)) for start, end, heading, _ in json.loads(spans)
     )

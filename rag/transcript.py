@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from rag.generation import Generation
+from rag.index import Index
 from rag.render import answer_object, place
 from rag.types import Answer, Quote
 
@@ -15,7 +15,7 @@ _MARKUP = re.compile(r"[\\`*_\[\]<>&|~$]")
 _LINE_MARKUP = re.compile(r"^(\s*)([#+=-]|\d+(?=[.)]))", re.MULTILINE)
 
 
-def turn_object(answer: Answer, generation: Generation) -> dict[str, Any]:
+def turn_object(answer: Answer, generation: Index) -> dict[str, Any]:
     """An answer as ``rag ask --json`` prints it, with what tells later whether its quotes stand.
 
     That is the generation's name, and for each quote its document's date and digest.
@@ -26,7 +26,7 @@ def turn_object(answer: Answer, generation: Generation) -> dict[str, Any]:
         row |= {"date": quote.document.date, "digest": quote.document.digest}
         for other_row, other in zip(row["also_in"], quote.also_in, strict=True):
             other_row["digest"] = other.document.digest
-    return {"generation": generation.folder.name, **values}
+    return {"generation": generation.name, **values}
 
 
 def turn_markdown(answer: Answer) -> str:

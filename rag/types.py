@@ -78,6 +78,30 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """The documents that a question is asked of: by name, all where there is none, and by date.
+
+    Dates are in ISO 8601, "" for no bound. A date of a month or a year fits where any day of it
+    does; a document without a date fits no range.
+    """
+
+    documents: tuple[str, ...] = ()
+    first: str = ""
+    last: str = ""
+
+    def fits(self, date: str | None) -> bool:
+        """Whether a document's date is in the range."""
+        if not (self.first or self.last):
+            return True
+        if date is None:
+            return False
+        return self.first[: len(date)] <= date and (not self.last or date <= self.last)
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A passage with the scores that ranked it; higher is better."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rag.errors import ConversationError
-from rag.generation import Generation
+from rag.index import Index
 from rag.render import place, printable
 from rag.transcript import FORMAT
 
@@ -65,7 +65,7 @@ def _read_turn(number: int, turn: dict[str, Any]) -> Iterator[Saved]:
             yield Saved(number, str(row["document"]), start, end, text, str(row["digest"]))
 
 
-def verify(quote: Saved, generation: Generation) -> Verdict:
+def verify(quote: Saved, generation: Index) -> Verdict:
     """Look whether the words stand where they stood, else whether they stand elsewhere there.
 
     This is the one place where words are searched for: those of a document that has changed.
@@ -91,7 +91,7 @@ def _find_all(words: str, text: str) -> Iterator[int]:
         start = text.find(words, start + 1)
 
 
-def verdict_line(verdict: Verdict, generation: Generation) -> str:
+def verdict_line(verdict: Verdict, generation: Index) -> str:
     """One line for a terminal."""
     quote = verdict.quote
     words = " ".join(quote.text.split())
@@ -101,7 +101,7 @@ def verdict_line(verdict: Verdict, generation: Generation) -> str:
     )
 
 
-def _where(verdict: Verdict, generation: Generation) -> str:
+def _where(verdict: Verdict, generation: Index) -> str:
     quote = verdict.quote
     if verdict.start is None:
         known = quote.document in generation.names

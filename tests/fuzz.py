@@ -121,7 +121,7 @@ def _asking() -> Try:
 
     index = Path(tempfile.mkdtemp()) / "index"
     build_index(ROOT / "corpus", index, SentenceEncoder(), Settings())
-    desk = _Desk(index, Settings(threshold=0))
+    desk = _Desk(str(index), Settings(threshold=0))
 
     def ask(data: bytes) -> None:
         answer = desk.answer(_parse(data.decode(errors="replace").strip()))

@@ -12,7 +12,7 @@ from rag.encoder import SentenceEncoder
 from rag.errors import QuestionError
 from rag.generation import Generation, open_generation
 from rag.settings import Settings
-from rag.types import Answer
+from rag.types import Answer, Scope
 from tests.encoders import WordEncoder
 
 EAGER = Settings(threshold=0)
@@ -112,7 +112,7 @@ def test_what_is_not_answered_of_several_questions_is_named(
 
 
 def test_documents_restrict_the_answer(generation: Generation, words: WordEncoder) -> None:
-    given = answer("honey never spoils", generation, words, EAGER, ["sub/honey.txt"])
+    given = answer("honey never spoils", generation, words, EAGER, Scope(("sub/honey.txt",)))
     assert {q.document.name for q in given.quotes} == {"sub/honey.txt"}
     assert given.quotes[0].also_in == ()
 
@@ -136,7 +136,7 @@ def test_what_cannot_be_asked(
     complaint: str,
 ) -> None:
     with pytest.raises(QuestionError, match=complaint):
-        answer(question, generation, words, EAGER, documents)
+        answer(question, generation, words, EAGER, Scope(documents))
 
 
 def test_the_longest_question_is_answered(generation: Generation, words: WordEncoder) -> None:

@@ -15,6 +15,7 @@ from rag.errors import BadIndex, EvalError
 from rag.evals.compare import compare, find_shortfalls
 from rag.evals.results import Results, read_results
 from rag.evals.run import OpenSet, cache_folder, evaluate, open_set, write_run
+from rag.generation import Generation
 from rag.settings import Settings
 from tests.encoders import WordEncoder
 from tests.question_sets import BIRDS, beir_set, place, spans_set, write_lines
@@ -79,23 +80,28 @@ def test_without_a_refusal_nothing_is_withheld(tmp_path: Path, words: WordEncode
     assert eager.measures["refused_far"].value == 0
 
 
+def folder_of(opened: OpenSet) -> Path:
+    assert isinstance(opened.generation, Generation)
+    return opened.generation.folder
+
+
 def test_the_index_is_made_once_and_anew_for_another_shape(
     tmp_path: Path, words: WordEncoder
 ) -> None:
-    first = open_birds(tmp_path, words).generation.folder
+    first = folder_of(open_birds(tmp_path, words))
     words.encoded.clear()
-    assert open_birds(tmp_path, words).generation.folder == first
-    assert open_birds(tmp_path, words, replace(SETTINGS, candidates=3)).generation.folder == first
+    assert folder_of(open_birds(tmp_path, words)) == first
+    assert folder_of(open_birds(tmp_path, words, replace(SETTINGS, candidates=3))) == first
     assert words.encoded == []
     short = open_birds(tmp_path, words, replace(SETTINGS, passage_tokens=16))
-    assert short.generation.folder.parent != first.parent
+    assert folder_of(short).parent != first.parent
     assert len(short.generation) > len(BIRDS)
 
 
 def test_the_index_is_made_anew_when_the_code_that_makes_it_changes(
     tmp_path: Path, words: WordEncoder
 ) -> None:
-    home = open_birds(tmp_path, words).generation.folder.parent.parent
+    home = folder_of(open_birds(tmp_path, words)).parent.parent
     (home / "made-by").write_text("earlier code")
     words.encoded.clear()
     open_birds(tmp_path, words)

@@ -6,7 +6,7 @@ from rag.generation import Generation
 from rag.question import read_question
 from rag.retrieve import retrieve
 from rag.settings import Settings
-from rag.types import Hit
+from rag.types import Hit, Scope
 from tests.encoders import WordEncoder
 
 
@@ -40,7 +40,7 @@ def test_each_side_can_have_all_the_weight(generation: Generation, words: WordEn
 
 def test_documents_restrict_the_hits(generation: Generation, words: WordEncoder) -> None:
     asked = read_question("honey", words, generation)
-    hits = retrieve(asked, generation, Settings(), ["rivers.md", "bees.txt"])
+    hits = retrieve(asked, generation, Settings(), Scope(("rivers.md", "bees.txt")))
     assert {hit.passage.document for hit in hits} == {"rivers.md", "bees.txt"}
 
 

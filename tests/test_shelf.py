@@ -15,9 +15,10 @@ from rag.encoder import Encoding
 from rag.errors import DocumentError, QuestionError
 from rag.generation import Generation
 from rag.settings import Settings
+from rag.types import Scope
 from rag.web.documents import make_documents_router
 from rag.web.library import Library
-from rag.web.scope import Scope, read_scope
+from rag.web.scope import read_scope
 from rag.web.shelf import Shelf, safe_name
 from tests.encoders import WordEncoder
 
@@ -226,10 +227,10 @@ def test_a_range_of_dates_chooses_documents(
 ) -> None:
     scope = Scope((), first, last)
     if found:
-        assert list(scope.names(generation)) == ["rivers.md"]
+        assert generation.select(scope) == (["rivers.md"], generation.passage_ids(["rivers.md"]))
     else:
         with pytest.raises(QuestionError):
-            scope.names(generation)
+            generation.select(scope)
 
 
 @pytest.mark.parametrize("text", ["[1]", "{", '{"documents": 5}'])

@@ -163,7 +163,7 @@ class _Nowhere(Generation):
     """A generation that is only named."""
 
     def __init__(self) -> None:
-        self.folder = Path("000001")
+        self.name = "000001"
 
     def also_in(self, _name: str) -> list[str]:
         return []
@@ -625,7 +625,7 @@ def test_an_index_deleted_and_built_anew_is_noticed(
     (corpus / "bees.txt").write_text("Bees sleep.\n")
     build_index(corpus, index, words, Settings())
     new = library.current()
-    assert new.folder == old.folder
+    assert new.name == old.name
     assert new.document("bees.txt").text == "Bees sleep.\n"
 
 

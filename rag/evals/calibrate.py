@@ -21,6 +21,7 @@ from rag.encoder import Encoder, SentenceEncoder
 from rag.evals.run import open_set
 from rag.evals.sets import Question
 from rag.settings import THRESHOLDS, Settings
+from rag.types import Scope
 
 _HARD = "adversarial"  # a kind: made to look answerable, beyond what these signals can tell
 _HARD_WEIGHT = 0.1
@@ -52,15 +53,15 @@ def main(paths: Sequence[str]) -> None:
 def read_examples(path: Path, encoder: Encoder, settings: Settings) -> list[Example]:
     """Ask every question of a set."""
     opened = open_set(path, path, encoder, settings)
-    return [
-        Example(
-            dict(answer(q.text, opened.generation, encoder, opened.settings, q.documents).signals),
-            q.answerable,
-            q.kind,
-            _is_held_out(q, opened.generation.names),
-        )
-        for q in opened.questions
-    ]
+    names = opened.generation.names
+
+    def read(question: Question) -> Example:
+        scope = Scope(question.documents)
+        given = answer(question.text, opened.generation, encoder, opened.settings, scope)
+        held_out = _is_held_out(question, names)
+        return Example(dict(given.signals), question.answerable, question.kind, held_out)
+
+    return [read(question) for question in opened.questions]
 
 
 def _is_held_out(question: Question, names: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from rag.answer import MAX_QUESTION
 from rag.errors import EvalError
 from rag.evals.sets import read_lines
 from rag.evals.spans import Place
-from rag.generation import Generation
+from rag.index import Index
 from rag.thread import is_whole
 
 FEEDBACK = "feedback.jsonl"  # one judgement a line, in the order given
@@ -37,7 +37,7 @@ class Judgement:
     places: tuple[Place, ...] = ()
 
 
-def record(index: Path, judgement: Judgement, generation: Generation) -> None:
+def record(index: Path, judgement: Judgement, generation: Index) -> None:
     """Keep a judgement.
 
     Raises EvalError for a place that is not in the index, and where there is too much of it.
@@ -52,11 +52,12 @@ def record(index: Path, judgement: Judgement, generation: Generation) -> None:
         raise EvalError(f"no more feedback is kept: move {path} elsewhere")
     rows = [asdict(p) | {"text": t} for p, t in zip(judgement.places, texts, strict=True)]
     line = {"question": judgement.question, "said": judgement.said, "quotes": rows}
+    index.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def write_feedback_set(index: Path, generation: Generation) -> Path:
+def write_feedback_set(index: Path, generation: Index) -> Path:
     """Make a question set of the judgements, and return its file.
 
     Of a question the last judgement that names its answer counts. An answer that was only called
@@ -87,12 +88,12 @@ def _write(path: Path, answers: dict[str, list[dict[str, Any]]]) -> Path:
     return path
 
 
-def _still_stands(row: dict[str, Any], generation: Generation) -> bool:
+def _still_stands(row: dict[str, Any], generation: Index) -> bool:
     place = Place(row["document"], row["start"], row["end"])
     return _text_of(place, generation) == str(row["text"])
 
 
-def _text_of(place: Place, generation: Generation) -> str | None:
+def _text_of(place: Place, generation: Index) -> str | None:
     """The words at a place; None where the index has no such place."""
     try:
         text = generation.document(place.document).text

@@ -13,7 +13,7 @@ from typing import Any
 
 from rag.encoder import Encoder
 from rag.evals.sets import digest_files
-from rag.generation import Generation
+from rag.index import Index
 from rag.settings import Settings
 
 _PACKAGES = (
@@ -22,9 +22,7 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def identify(
-    path: Path, generation: Generation, encoder: Encoder, settings: Settings
-) -> dict[str, Any]:
+def identify(path: Path, generation: Index, encoder: Encoder, settings: Settings) -> dict[str, Any]:
     """Return what another run must share for its figures to be the same, and when this one was."""
     manifest = generation.manifest
     corpus = hashlib.sha256()

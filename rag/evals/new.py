@@ -13,7 +13,7 @@ from rag.encoder import Encoder
 from rag.errors import EvalError, QuestionError
 from rag.evals.sets import read_lines, read_questions
 from rag.evals.spans import Place
-from rag.generation import Generation
+from rag.index import Index
 from rag.render import place, printable
 from rag.settings import Settings
 from rag.types import Answer, Document, Hit, Quote
@@ -39,7 +39,7 @@ class _Choice:
 
 def write_questions(
     file: Path,
-    generation: Generation,
+    generation: Index,
     encoder: Encoder,
     settings: Settings,
     read: Read = input,
@@ -67,7 +67,7 @@ class _Desk:
     """The conversation: a question, its answer, the user's judgement."""
 
     def __init__(
-        self, generation: Generation, encoder: Encoder, settings: Settings, read: Read, write: Write
+        self, generation: Index, encoder: Encoder, settings: Settings, read: Read, write: Write
     ) -> None:
         self._generation = generation
         self._encoder = encoder
@@ -128,7 +128,7 @@ def _of_quote(quote: Quote) -> _Choice:
 
 
 def _sentences(
-    hits: Sequence[Hit], shown: Sequence[_Choice], generation: Generation
+    hits: Sequence[Hit], shown: Sequence[_Choice], generation: Index
 ) -> Iterator[list[_Choice]]:
     """Yield the sentences of one passage after another, but for those that are shown already."""
     seen = [place for choice in shown for place in choice.places]
@@ -151,7 +151,7 @@ def _chosen(reply: str, most: int) -> list[int]:
     return sorted(set(numbers)) if valid else []
 
 
-def _taken_ids(file: Path, generation: Generation) -> set[str]:
+def _taken_ids(file: Path, generation: Index) -> set[str]:
     """The ids of the questions that the file holds already."""
     if not any(map(str.strip, read_lines(file))):
         return set()
@@ -160,7 +160,7 @@ def _taken_ids(file: Path, generation: Generation) -> set[str]:
     return {question.id for question in read_questions(file, text_of)}
 
 
-def _line(id_: str, question: str, places: Sequence[Place], generation: Generation) -> str:
+def _line(id_: str, question: str, places: Sequence[Place], generation: Index) -> str:
     quotes = [
         {
             "document": place.document,

@@ -38,9 +38,11 @@ from rag.evals.sets import (
     read_questions,
 )
 from rag.evals.spans import Place, Words
-from rag.generation import Generation, open_generation
+from rag.generation import open_generation
+from rag.home import find_home
+from rag.index import Index
 from rag.settings import Settings
-from rag.types import Answer, Hit, Quote
+from rag.types import Answer, Hit, Quote, Scope
 
 _SHAPING = {  # modules and packages
     "types", "documents", "sentences", "passages", "encoder", "vectors", "lexical", "codes",
@@ -56,14 +58,14 @@ class OpenSet:
 
     path: Path
     questions: tuple[Question, ...]
-    generation: Generation
+    generation: Index
     settings: Settings
     ids: Mapping[str, str] = field(default_factory=dict)  # BEIR: document's name → its id
 
 
 def open_set(
     path: Path,
-    index: Path,
+    index: Path | str,
     encoder: Encoder,
     settings: Settings,
     *,
@@ -77,7 +79,7 @@ def open_set(
     """
     layout = find_layout(path)
     if layout == "questions":
-        generation = open_generation(index)
+        generation = find_home(index).open()
         generation.check_model(encoder)
         questions = read_questions(path, _texts_of_index(generation))
         shaped = settings.with_shape_of(generation.settings)
@@ -92,8 +94,8 @@ def open_set(
         articles = read_articles(path)
         questions = read_judged_queries(path, {article.id for article in articles})
         ids = _write_articles(articles, corpus)
-    generation = _build(corpus, home, encoder, settings, progress)
-    return OpenSet(path, tuple(questions), generation, settings, ids)
+    built = _build(corpus, home, encoder, settings, progress)
+    return OpenSet(path, tuple(questions), built, settings, ids)
 
 
 def evaluate(
@@ -148,9 +150,8 @@ class _Run:
     def answer(self, question: Question, candidates: int = 0) -> Answer:
         settings = replace(self._settings, candidates=max(candidates, self._settings.candidates))
         thread = [turn.text for turn in question.thread]
-        return answer(
-            question.text, self._generation, self._encoder, settings, question.documents, thread
-        )
+        scope = Scope(question.documents)
+        return answer(question.text, self._generation, self._encoder, settings, scope, thread)
 
     def ask(self, question: Question) -> Outcome:
         try:
@@ -234,7 +235,7 @@ def _first_relevant(grades: Mapping[str, int], ranking: Sequence[str]) -> int | 
     return next(relevant, None)
 
 
-def _texts_of_index(generation: Generation) -> Callable[[str], str | None]:
+def _texts_of_index(generation: Index) -> Callable[[str], str | None]:
     names = set(generation.names)
     return lambda name: generation.document(name).text if name in names else None
 
@@ -262,7 +263,7 @@ def _home_of(path: Path, encoder: Encoder, settings: Settings, cache: Path) -> P
 
 def _build(
     corpus: Path, home: Path, encoder: Encoder, settings: Settings, progress: Progress
-) -> Generation:
+) -> Index:
     """Bring the index in the cache up to date; all of it where the code that makes it changed."""
     index, made_by = home / "index", home / "made-by"
     code = _digest_code()

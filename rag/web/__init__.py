@@ -18,7 +18,7 @@ class Folders:
     """Where the documents lie, and their index; files of questions, for the page of evals."""
 
     corpus: Path
-    index: Path
+    index: Path | str
     sets: Path | None = None
 
 

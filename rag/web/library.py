@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import cached_property, lru_cache
@@ -18,12 +18,12 @@ from rag.documents.sheet import draw_sheet
 from rag.encoder import Encoder
 from rag.errors import DocumentError, QuestionError
 from rag.evals.feedback import Judgement, record
-from rag.generation import Generation, current_folder, open_generation
+from rag.home import find_home
+from rag.index import Index
 from rag.render import DocumentObject, FoundObject, document_object, found_object
 from rag.settings import Settings
-from rag.types import Answer, Document
+from rag.types import EVERYTHING, Answer, Document, Scope
 from rag.web.runs import Runs
-from rag.web.scope import EVERYTHING, Scope
 from rag.web.shelf import Shelf
 
 _MOST_DRAWINGS = 2  # pages drawn at the same time
@@ -33,29 +33,30 @@ _log = logging.getLogger(__name__)
 
 
 class Library:
-    """The generation that CURRENT names and the model, shared by all questions.
+    """The generation in use and the model, shared by all questions.
 
-    The model is loaded in the background, so that the page need not wait for it. When CURRENT
-    moves, the next question opens the new generation; questions in flight keep the old one.
+    The model is loaded in the background, so that the page need not wait for it. When
+    another is put in use, the next question opens that; questions in flight keep the old one.
     """
 
     def __init__(
         self,
         corpus: Path,
-        index: Path,
+        index: Path | str,
         settings: Settings,
         encoder: Encoder,
         sets: Path | None = None,
     ) -> None:
         self._corpus = corpus
+        self._home = find_home(index)
         self._index = index
         self._settings = settings
         self._encoder = encoder
         self._sets = sets
         self._loaded: Future[None] = Future()
         self._lock = threading.Lock()
-        self._generation: Generation | None = None
-        self._stamp: tuple[str, int] | None = None
+        self._generation: Index | None = None
+        self._stamp: Hashable = None
         self._drawing = threading.Semaphore(_MOST_DRAWINGS)
         self.draw_sheet = lru_cache(_KEPT_SHEETS)(self._draw_sheet)
 
@@ -83,12 +84,12 @@ class Library:
     def has_model(self) -> bool:
         return self._loaded.done() and self._loaded.exception() is None
 
-    def current(self) -> Generation:
-        """The generation in use, opened when CURRENT moved. Raise BadIndex with the cure."""
+    def current(self) -> Index:
+        """The generation in use, opened when it is another. Raise BadIndex with the cure."""
         with self._lock:
-            stamp = _stamp(self._index)
+            stamp = self._home.stamp()
             if self._generation is None or stamp != self._stamp:
-                self._generation = open_generation(self._index)
+                self._generation = self._home.open()
                 self._stamp = stamp
             return self._generation
 
@@ -99,7 +100,7 @@ class Library:
         thread: Sequence[str] = (),
         *,
         as_written: bool = False,
-    ) -> tuple[Answer, Generation]:
+    ) -> tuple[Answer, Index]:
         """Answer once the model is loaded; return also the generation that answered.
 
         ``thread`` and ``as_written`` are those of ``rag.answer``. Raises RagError with the cure
@@ -113,7 +114,7 @@ class Library:
             generation,
             self._encoder,
             self._settings,
-            scope.names(generation),
+            scope,
             thread,
             as_written=as_written,
         )
@@ -147,7 +148,7 @@ class Library:
 
     def record(self, judgement: Judgement) -> None:
         """Keep what a reader said of an answer. Raises EvalError for a place that is not there."""
-        record(self._index, judgement, self.current())
+        record(self._home.folder, judgement, self.current())
 
     def _draw_sheet(self, document: Document, page: int, spans: tuple[Span, ...]) -> bytes:
         """A page of a PDF as WebP, the spans marked; drawn from the very file that was indexed.
@@ -160,9 +161,3 @@ class Library:
             raise DocumentError("has changed since it was indexed: rag index reads it anew")
         with self._drawing:
             return draw_sheet(data, page, spans, document.text)
-
-
-def _stamp(index: Path) -> tuple[str, int]:
-    """What changes with every rebuild, even if the folder was deleted and built anew."""
-    folder = current_folder(index)
-    return folder.name, (index / "CURRENT").stat().st_mtime_ns

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from rag.documents import KINDS
-from rag.generation import Generation
+from rag.index import Index
 from rag.render import NEAREST, place, say_accord
 from rag.sentences import read_heading
 from rag.store import Listed
@@ -120,7 +120,7 @@ def show_beginning(answer: Answer, count: int) -> str:
     return _render("turn.html", question=answer.question, **_show_quotes(begun), partial=True)
 
 
-def show_answer(answer: Answer, generation: Generation) -> str:
+def show_answer(answer: Answer, generation: Index) -> str:
     """One turn of the chat: the question, its quotes and their sources, or a refusal."""
     return _render(
         "turn.html",
@@ -162,13 +162,13 @@ def _preview(quote: Quote, hits: Sequence[Hit]) -> Preview:
     return Preview("", "", "")
 
 
-def _alike(quote: Quote, generation: Generation) -> Sequence[str]:
+def _alike(quote: Quote, generation: Index) -> Sequence[str]:
     """The documents that say nearly the same as a quote's, beside those that are named anyway."""
     named = {other.document.name for other in quote.also_in}
     return [name for name in generation.also_in(quote.document.name) if name not in named]
 
 
-def _excerpt(hit: Hit, generation: Generation) -> Quote:
+def _excerpt(hit: Hit, generation: Index) -> Quote:
     """The first sentences of a passage under one heading, without the heading."""
     body = dropwhile(lambda sentence: sentence.heading, hit.passage.sentences)
     shown = list(takewhile(lambda sentence: not sentence.heading, body)) or hit.passage.sentences
@@ -237,7 +237,7 @@ def _sheet_url(document: Document, page: int, spans: Sequence[Span]) -> str:
     return f"/sheets/{percent_encode(document.name)}?page={page}&{_query(document, spans)}"
 
 
-def heading_at(generation: Generation, document: Document, offset: int) -> str:
+def heading_at(generation: Index, document: Document, offset: int) -> str:
     """The heading under which a character stands; "" where there is none."""
     ids = generation.passage_ids([document.name])
     after = bisect_right(ids, offset, key=lambda number: generation.passage(number).start)

@@ -11,8 +11,8 @@ from gradio.events import api
 from rag.errors import RagError
 from rag.render import AnswerObject, DocumentObject, FoundObject, answer_object
 from rag.thread import Said, read_thread
+from rag.types import Scope
 from rag.web.library import Library
-from rag.web.scope import Scope
 
 T = TypeVar("T")
 

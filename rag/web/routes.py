@@ -132,7 +132,7 @@ def _read_spans(values: list[str], document: Document) -> list[Span]:
 
 def _generation_name(library: Library) -> str | None:
     try:
-        return library.current().folder.name
+        return library.current().name
     except RagError:
         return None
 

@@ -23,7 +23,7 @@ from rag.evals.feedback import FEEDBACK, write_feedback_set
 from rag.evals.report import render_report
 from rag.evals.results import Results, read_results
 from rag.evals.run import evaluate, open_set
-from rag.generation import open_generation
+from rag.home import find_home
 from rag.settings import Settings
 
 FEEDBACK_SET = "feedback"  # its name; that of every other set is its file's, with the suffix
@@ -53,21 +53,22 @@ class Runs:
     """Runs a set of questions, and keeps what came out."""
 
     def __init__(
-        self, index: Path, encoder: Encoder, settings: Settings, sets: Path | None
+        self, index: Path | str, encoder: Encoder, settings: Settings, sets: Path | None
     ) -> None:
         self.state = Progress()
         self._index = index
         self._encoder = encoder
         self._settings = settings
         self._sets = sets
-        self._folder = index / "evals"
+        self._home = find_home(index)
+        self._folder = self._home.folder / "evals"
         self._lock = threading.Lock()
         self._read = lru_cache(_KEPT)(read_results)
         self._compare = lru_cache(_KEPT)(self._compare_runs)
 
     def sets(self) -> list[str]:
         """The sets that can be run: what readers said, and the files of the folder of sets."""
-        said = [FEEDBACK_SET] if (self._index / FEEDBACK).exists() else []
+        said = [FEEDBACK_SET] if (self._home.folder / FEEDBACK).exists() else []
         files = self._sets.glob("*.jsonl") if self._sets else ()
         return said + sorted(path.name for path in files if path.is_file())
 
@@ -126,7 +127,7 @@ class Runs:
 
     def _path(self, name: str) -> Path:
         if name == FEEDBACK_SET:
-            return write_feedback_set(self._index, open_generation(self._index))
+            return write_feedback_set(self._home.folder, self._home.open())
         assert self._sets
         return self._sets / name
 
@@ -135,7 +136,7 @@ class Runs:
 
     def _keep(self, results: Results, report: str) -> None:
         """Write a run, the results last and by a rename: with them it is there."""
-        self._folder.mkdir(exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
         names = self._names()
         name = f"{int(names[-1]) + 1 if names else 1:06}"
         (self._folder / f"{name}.html").write_text(report, "utf-8")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from rag.build import build_index
 from rag.documents import KINDS, find_documents
 from rag.encoder import Encoder
 from rag.errors import DocumentError, RagError
+from rag.home import find_home, rebuild
 from rag.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -46,12 +46,12 @@ class Shelf:
     """Changes the files of a corpus, and brings the index up to date in the background."""
 
     def __init__(
-        self, corpus: Path, index: Path, encoder: Encoder, settings: Settings, *, open_: bool
+        self, corpus: Path, index: Path | str, encoder: Encoder, settings: Settings, *, open_: bool
     ) -> None:
         self.corpus = corpus
         self.is_open = open_  # whether files may be changed
         self.state = Rebuild()
-        self._index = index
+        self._home = find_home(index)
         self._encoder = encoder
         self._settings = settings
         self._lock = threading.Lock()
@@ -113,9 +113,9 @@ class Shelf:
 
     def _build(self, *, full: bool) -> Rebuild:
         try:
-            report = build_index(
+            report = rebuild(
+                self._home,
                 self.corpus,
-                self._index,
                 self._encoder,
                 self._settings,
                 full=full,

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag.encoder import Encoder
 from rag.errors import RagError
-from rag.generation import Generation
+from rag.index import Index
 from rag.settings import Settings
 from rag.types import Answer
 from rag.web import Folders
@@ -132,7 +132,7 @@ class WatchedLibrary(Library):
         super().__init__(folders.corpus, folders.index, settings, encoder, folders.sets)
         self._watch = watch
 
-    def answer(self, *asked: Any, **options: Any) -> tuple[Answer, Generation]:
+    def answer(self, *asked: Any, **options: Any) -> tuple[Answer, Index]:
         started = time.perf_counter()
         try:
             answer, generation = super().answer(*asked, **options)

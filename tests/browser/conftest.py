@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from rag.build import build_index
 from rag.encoder import SentenceEncoder
@@ -71,7 +71,9 @@ class Window:
 
 @pytest.fixture(scope="session")
 def window(browser: Browser, server: Server) -> Iterator[Window]:
-    with browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+    size: ViewportSize = {"width": 1280, "height": 800}
+    # Without motion: what still scrolls moves away from under a click.
+    with browser.new_context(viewport=size, reduced_motion="reduce") as context:
         window = Window(context, [])
         context.on("weberror", lambda event: window.wrong.append(str(event.error)))
         context.on("request", lambda request: window.wrong.extend(_elsewhere(request.url, server)))

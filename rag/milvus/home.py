@@ -1,0 +1,123 @@
+"""Where an index in Milvus is kept, and the folder in which it is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from rag.build import Progress, return_to_last
+from rag.encoder import Encoder
+from rag.errors import BadIndex, IndexMissing
+from rag.generation import Generation, open_generation, write_generation
+from rag.index import Index
+from rag.manifest import Manifest
+from rag.milvus.client import Address, Client
+from rag.milvus.layout import parts
+from rag.milvus.publish import collection_name, publish
+from rag.milvus.reader import MilvusIndex
+from rag.settings import Settings
+
+
+class MilvusHome:
+    """Implements ``rag.home.Home``."""
+
+    def __init__(self, address: str) -> None:
+        """Raise BadIndex for an address that cannot be one."""
+        self._client = Client(Address.parse(address))
+        place = self._client.address
+        digest = sha256(f"{place.uri}/{place.name}".encode()).hexdigest()[:16]
+        self.folder = _cache_folder() / f"{place.name}-{digest}"
+
+    def open(self) -> Index:
+        return self._open()
+
+    def _open(self) -> MilvusIndex:
+        return MilvusIndex(self._client, self._client.resolve())
+
+    def stamp(self) -> Hashable:
+        return self._client.resolve()
+
+    def fetch(self, encoder: Encoder, settings: Settings) -> None:
+        """Copy it back unless the folder has it, or it is no use for these settings."""
+        try:
+            there = self._open()
+        except IndexMissing:
+            return
+        same = (there.manifest.model_digest, there.settings.shape()) == (
+            encoder.digest, settings.shape(),
+        )  # fmt: skip
+        if not same or self._name_of_built() == there.name:
+            return
+        with write_generation(self.folder, encoder, settings) as new:
+            for name in there.names:
+                new.copy_document(there.stored(name), name)
+            new.skipped += there.manifest.skipped
+
+    def publish(self, progress: Progress) -> None:
+        built = open_generation(self.folder)
+        name = self._collection_of(built)
+        with suppress(IndexMissing):
+            if self._client.resolve() == name:
+                return
+        publish(built, self._client, name, progress)
+        before = self._in_use()
+        self._client.use(name)
+        self._drop_all_but({name, before})
+
+    def check(self) -> str:
+        index = self._open()
+        for name in index.names:
+            index.document(name)
+        found = self._client.count(index.name)
+        if found != len(index):
+            raise BadIndex(f"{index.name} has {found:,} passages, not {len(index):,}")
+        return (
+            f"Collection {index.name}: {len(index.names):,} documents, each as it was written, and "
+            f"{found:,} passages."
+        )
+
+    def roll_back(self) -> Manifest:
+        current = self._client.resolve()
+        before = [name for name in self._generations() if name != current]
+        if not before:
+            raise IndexMissing(
+                f"{self._client.address.shown} holds no generation before {current}: run rag index"
+            )
+        with suppress(BadIndex):  # so that the next build begins from what is in use
+            return_to_last(self.folder)
+        self._client.use(before[0])
+        return self._open().manifest
+
+    def _in_use(self) -> str:
+        try:
+            return self._client.resolve()
+        except IndexMissing:
+            return ""
+
+    def _generations(self) -> list[str]:
+        names = set(self._client.collections())
+        return sorted(name for name in names if names.issuperset(parts(name)))
+
+    def _drop_all_but(self, kept: set[str]) -> None:
+        whole = {part for name in kept for part in (name, *parts(name))}
+        for name in self._client.collections():
+            if name not in whole:
+                self._client.drop(name)
+
+    def _name_of_built(self) -> str:
+        try:
+            return self._collection_of(open_generation(self.folder))
+        except BadIndex:
+            return ""
+
+    def _collection_of(self, built: Generation) -> str:
+        return collection_name(self._client.address.name, built.manifest)
+
+
+def _cache_folder() -> Path:
+    """As the XDG Base Directory Specification has it."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "chapter-and-verse" / "milvus"

@@ -1,0 +1,203 @@
+"""A generation of this machine → collections in Milvus."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+from itertools import islice
+
+import numpy as np
+
+from rag.build import Progress
+from rag.errors import BadIndex
+from rag.generation import Generation
+from rag.lexical import read_fields
+from rag.manifest import Manifest
+from rag.milvus import layout
+from rag.milvus.client import Client, Row
+from rag.milvus.words import Words
+from rag.store import Stored, row_of
+from rag.types import Document
+
+_BATCH = 500  # rows sent at a time: of passages about six megabytes
+
+
+def collection_name(alias: str, manifest: Manifest) -> str:
+    """Made of what the generation says, so that another copy of it has the same."""
+    said = [
+        manifest.format,
+        manifest.model_digest,
+        manifest.settings,
+        [asdict(entry) for entry in manifest.documents],
+        [asdict(skipped) for skipped in manifest.skipped],
+    ]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return f"{alias}_{digest[:16]}"
+
+
+def publish(generation: Generation, client: Client, collection: str, progress: Progress) -> None:
+    """Copy a generation to a collection and those beside it.
+
+    What an earlier attempt has copied is not copied again. Raises BadIndex where Milvus has other
+    numbers of rows in the end.
+    """
+    words = _count_words(generation)
+    _create(client, collection, generation)
+    documents, texts, known = layout.parts(collection)
+    wanted = {
+        collection: len(generation),
+        documents: len(generation.names) + 1,
+        texts: _send(client, texts, _text_rows(generation)),
+        known: _send(client, known, _word_rows(words)),
+    }
+    _send(client, documents, _document_rows(generation))
+    _send(client, collection, _passage_rows(generation, words), progress, len(generation))
+    for name, count in wanted.items():
+        client.load(name)
+        if (there := client.count(name)) != count:
+            raise BadIndex(f"{name} has {there:,} rows, not {count:,}: run rag index --full")
+
+
+def _create(client: Client, collection: str, generation: Generation) -> None:
+    exact = len(generation) <= generation.settings.exact_passages
+    documents, texts, words = layout.parts(collection)
+    there = client.collections()
+    for name, shape in (
+        (collection, layout.passage_layout(generation.vectors.dimensions, exact=exact)),
+        (documents, layout.document_layout()),
+        (texts, layout.text_layout()),
+        (words, layout.word_layout()),
+    ):
+        if name not in there:
+            client.create(name, *shape)
+
+
+def _send(
+    client: Client,
+    collection: str,
+    rows: Iterable[Row],
+    progress: Progress = lambda _done, _name: None,
+    expected: int = 0,
+) -> int:
+    """Insert the rows that are not there yet, for they always come in the same order."""
+    rows = iter(rows)
+    client.load(collection)
+    sent = client.count(collection) // _BATCH * _BATCH
+    for _ in islice(rows, sent):
+        pass
+    while batch := list(islice(rows, _BATCH)):
+        client.insert(collection, batch)
+        sent += len(batch)
+        if expected:
+            progress(sent / expected, str(batch[-1].get("name", "")))
+    return sent
+
+
+def _documents(generation: Generation) -> Iterator[Document]:
+    """In the order in which their passages are numbered."""
+    return map(generation.document, generation.digests())
+
+
+def _searchable(generation: Generation) -> Iterator[tuple[int, str, str]]:
+    for document in _documents(generation):
+        ids = generation.passage_ids([document.name])
+        for number, passage in zip(ids, generation.passages(ids), strict=True):
+            words = document.text[passage.start : passage.end]
+            yield number, document.name, f"{document.context(passage.heading)}\n{words}"
+
+
+def _count_words(generation: Generation) -> Words:
+    words = Words()
+    for _, fields in read_fields(_searchable(generation)):
+        words.add(fields)
+    return words
+
+
+def _stored_texts(generation: Generation) -> Iterator[tuple[str, str]]:
+    """The manifest, then each document: its name, and all that is stored of it as one text."""
+    yield "", replace(generation.manifest, documents=(), files={}).to_json()
+    for document in _documents(generation):
+        text, *others = row_of(document)
+        yield document.name, text + json.dumps(others)
+
+
+def _text_rows(generation: Generation) -> Iterator[Row]:
+    pieces = (piece for _, text in _stored_texts(generation) for piece in layout.pieces_of(text))
+    for number, piece in enumerate(pieces):
+        yield layout.beside({"id": number, "text": piece})
+
+
+def _document_rows(generation: Generation) -> Iterator[Row]:
+    entries = {entry.name: entry for entry in generation.manifest.documents}
+    groups: dict[str, int] = {}
+    for group, (name, others) in enumerate(generation.alike().items(), start=1):
+        groups.setdefault(name, group)
+        groups.update(dict.fromkeys(others, groups[name]))
+    first = 0
+    for name, text in _stored_texts(generation):
+        pieces = len(layout.pieces_of(text))
+        entry = entries.get(name)
+        row: Row = {"id": layout.key_of(name) if name else layout.MANIFEST_KEY, "name": name}
+        row |= {"first_piece": first, "pieces": pieces, "characters": len(text)}
+        row |= dict.fromkeys(("first_passage", "passages", "pages", "earliest", "latest"), 0)
+        row |= {
+            "alike": groups.get(name, 0),
+            **dict.fromkeys(("title", "date", "digest", "seal"), ""),
+        }
+        if entry:
+            row |= _known_of(generation.document(name), generation)
+            row |= {"characters": entry.characters, "digest": entry.digest, "seal": entry.seal}
+        yield layout.beside(row)
+        first += pieces
+
+
+def _known_of(document: Document, generation: Generation) -> Row:
+    ids = generation.passage_ids([document.name])
+    earliest, latest = layout.days(document.date)
+    return {
+        "title": document.title[: layout.PIECE],
+        "date": document.date or "",
+        "pages": len(document.pages),
+        "first_passage": ids[0] if ids else 0,
+        "passages": len(ids),
+        "earliest": earliest,
+        "latest": latest,
+    }
+
+
+def _passage_rows(generation: Generation, words: Words) -> Iterator[Row]:
+    fields = read_fields(_searchable(generation))
+    piece = 0
+    for name, text in _stored_texts(generation):
+        for row in _rows_of(generation.stored(name)) if name else ():
+            number, found = next(fields)
+            sparse = {kind: words.weigh(kind, found[kind]) for kind in ("text", "near")}
+            yield {"id": number, "piece": piece, **row, **sparse}
+        piece += len(layout.pieces_of(text))
+
+
+def _rows_of(stored: Stored) -> Iterator[Row]:
+    document = stored.document
+    earliest, latest = layout.days(document.date)
+    of_document = {"document": layout.key_of(document.name), "name": document.name}
+    end = 0
+    for (heading, sentences, count), vector in zip(stored.passages, stored.vectors, strict=True):
+        start, end = end, end + count
+        yield {
+            **of_document,
+            "earliest": earliest,
+            "latest": latest,
+            "heading": heading,
+            "sentences": sentences,
+            "tokens": layout.pack(stored.tokens[start:end], document.name),
+            "vector": vector.astype(np.float32),
+        }
+
+
+def _word_rows(words: Words) -> Iterator[Row]:
+    for word, number in words.dimensions.items():
+        text, near, form = (counts[word] for counts in words.standing.values())
+        row = {"id": layout.key_of(word), "dimension": number}
+        yield layout.beside({**row, "text": text, "near": near, "form": form})
