@@ -18,7 +18,7 @@ from rag.home import Folder, find_home, rebuild
 from rag.lexical import Lexical, inverse_frequency, read_fields, read_words, write_lexical
 from rag.milvus import MilvusHome
 from rag.milvus.client import Address, Client
-from rag.milvus.layout import days, key_of, parts
+from rag.milvus.layout import days, key_of, parts, word_layout
 from rag.milvus.publish import collection_name, publish
 from rag.milvus.words import Words
 from rag.settings import Settings
@@ -239,9 +239,8 @@ def test_what_was_left_by_a_stopped_build_is_removed(
     left = "library_0123456789abcdef"
     foreign = ("library_archive_0123456789abcdef", "library_0123", "other_0123456789abcdef")
     build_index(corpus, home.folder, WordEncoder(), Settings())
-    built = open_generation(home.folder)
     for name in (left, *foreign):
-        publish(built, client, name, lambda _done, _name: None)
+        client.create(name, *word_layout())
     home.publish(lambda _done, _name: None)
     names = MilvusClient(str(tmp_path / "index.db")).list_collections()
     assert left not in names

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rag.errors import BadIndex
 from rag.milvus.client import Row
 
+VERSION = 1  # of what this module says
 PIECE = 2_000  # characters of a document's text in one row
 MANIFEST_KEY = 0  # of the row in which the manifest lies, as a document that has no name
 _LONGEST = 65_535  # bytes of a text in a row: what Milvus allows
@@ -70,9 +71,7 @@ def passage_layout(dimensions: int, *, exact: bool) -> tuple[Any, Any]:
     """
     from pymilvus import DataType, MilvusClient
 
-    schema = _schema(
-        ["document", "piece", "earliest", "latest"], ["name", "heading", "sentences", "tokens"]
-    )
+    schema = _schema(["document", "earliest", "latest"], ["name", "heading", "sentences", "tokens"])
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimensions)
     for name in ("text", "near"):
         schema.add_field(name, DataType.SPARSE_FLOAT_VECTOR)
@@ -117,5 +116,6 @@ def _schema(numbers: Sequence[str], texts: Sequence[str]) -> Any:
     for name in numbers:
         schema.add_field(name, DataType.INT64)
     for name in texts:
-        schema.add_field(name, DataType.VARCHAR, max_length=_LONGEST)
+        # Read by key, a few at a time: they stay on the disk of the nodes.
+        schema.add_field(name, DataType.VARCHAR, max_length=_LONGEST, mmap_enabled=True)
     return schema

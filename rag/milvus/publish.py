@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import islice
 
@@ -27,6 +28,7 @@ _BATCH = 500  # rows sent at a time: of passages about six megabytes
 def collection_name(alias: str, manifest: Manifest) -> str:
     """Made of what the generation says, so that another copy of it has the same."""
     said = [
+        layout.VERSION,
         manifest.format,
         manifest.model_digest,
         manifest.settings,
@@ -63,15 +65,15 @@ def publish(generation: Generation, client: Client, collection: str, progress: P
 def _create(client: Client, collection: str, generation: Generation) -> None:
     exact = len(generation) <= generation.settings.exact_passages
     documents, texts, words = layout.parts(collection)
-    there = client.collections()
-    for name, shape in (
-        (collection, layout.passage_layout(generation.vectors.dimensions, exact=exact)),
-        (documents, layout.document_layout()),
-        (texts, layout.text_layout()),
-        (words, layout.word_layout()),
-    ):
-        if name not in there:
-            client.create(name, *shape)
+    shapes = {
+        collection: layout.passage_layout(generation.vectors.dimensions, exact=exact),
+        documents: layout.document_layout(),
+        texts: layout.text_layout(),
+        words: layout.word_layout(),
+    }
+    missing = shapes.keys() - set(client.collections())
+    with ThreadPoolExecutor(len(shapes)) as pool:  # pymilvus waits half a second for each index
+        list(pool.map(lambda name: client.create(name, *shapes[name]), missing))
 
 
 def _send(
@@ -169,13 +171,11 @@ def _known_of(document: Document, generation: Generation) -> Row:
 
 def _passage_rows(generation: Generation, words: Words) -> Iterator[Row]:
     fields = read_fields(_searchable(generation))
-    piece = 0
-    for name, text in _stored_texts(generation):
-        for row in _rows_of(generation.stored(name)) if name else ():
+    for name in generation.digests():
+        for row in _rows_of(generation.stored(name)):
             number, found = next(fields)
             sparse = {kind: words.weigh(kind, found[kind]) for kind in ("text", "near")}
-            yield {"id": number, "piece": piece, **row, **sparse}
-        piece += len(layout.pieces_of(text))
+            yield {"id": number, **row, **sparse}
 
 
 def _rows_of(stored: Stored) -> Iterator[Row]:

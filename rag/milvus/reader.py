@@ -113,22 +113,15 @@ class MilvusIndex:
         """A condition on the fields that passages and documents share."""
         if scope == EVERYTHING:
             return None
-        for name in scope.documents:
-            self._known(name)
+        unknown = set(scope.documents) - self._document_rows(scope.documents).keys()
+        if unknown:
+            raise QuestionError(f"no document called {min(unknown)} is in the index: choose others")
         dated = _date_condition(scope)
         keys = [layout.key_of(name) for name in scope.documents]
         ids = [f"id in {keys}"] if keys else []
         if not self._client.query(self._documents, " and ".join([*ids, *dated]), ["id"], 1):
             raise QuestionError("no document of these dates is in the index: choose others")
         return " and ".join([*([f"document in {keys}"] if keys else []), *dated])
-
-    def _known(self, name: str) -> Row:
-        try:
-            return self._row(name)
-        except KeyError:
-            raise QuestionError(
-                f"no document called {name} is in the index: choose others"
-            ) from None
 
     def nearest(
         self, vector: NDArray[np.float32], k: int, among: str | None
@@ -180,7 +173,8 @@ class MilvusIndex:
 
     def texts(self, passages: Sequence[Passage]) -> list[str]:
         """Only the pieces of the documents are read in which the passages stand."""
-        spans = [self._span(passage) for passage in passages]
+        rows = self._document_rows({passage.document for passage in passages})
+        spans = [_pieces(passage, rows[passage.document]) for passage in passages]
         wanted = sorted({number for span in spans for number in span})
         pieces = self._client.get(self._texts, wanted, ["text"])
         texts = []
@@ -189,11 +183,6 @@ class MilvusIndex:
             start = passage.start % layout.PIECE
             texts.append(whole[start : start + passage.end - passage.start])
         return texts
-
-    def _span(self, passage: Passage) -> range:
-        first = self._row(passage.document)["first_piece"]
-        last = first + (passage.end - 1) // layout.PIECE
-        return range(first + passage.start // layout.PIECE, last + 1)
 
     def catalogue(self) -> list[Listed]:
         fields = ("name", "title", "date", "pages", "passages")
@@ -251,12 +240,14 @@ class MilvusIndex:
 
     def _read_document_row(self, name: str) -> Row:
         """Raise KeyError when no document of that name is in the index."""
-        key = layout.key_of(name)
+        return self._document_rows([name])[name]
+
+    def _document_rows(self, names: Iterable[str]) -> dict[str, Row]:
+        """What is known of each document, by name; of one that is not there nothing."""
+        keys = [layout.key_of(name) for name in names]
         fields = ("first_piece", "pieces", "first_passage", "passages", "alike", *_ENTRY)
-        row = self._client.get(self._documents, [key], fields)[key]
-        if row["name"] != name:
-            raise KeyError(name)
-        return row
+        rows = self._client.get(self._documents, keys, fields)
+        return {row["name"]: row for row in rows.values()}
 
     def _manifest_row(self) -> Row:
         rows = self._client.get(self._documents, [layout.MANIFEST_KEY], ["first_piece", "pieces"])
@@ -273,6 +264,13 @@ class MilvusIndex:
             return [rows[number] for number in ids]
         except KeyError:
             raise IndexDamaged(f"{self._where} lacks passages: run rag index --full") from None
+
+
+def _pieces(passage: Passage, document: Row) -> range:
+    """The rows in which the words of a passage stand."""
+    first = document["first_piece"]
+    last = first + (passage.end - 1) // layout.PIECE
+    return range(first + passage.start // layout.PIECE, last + 1)
 
 
 _IS_DOCUMENT = f"id > {layout.MANIFEST_KEY}"
