@@ -31,7 +31,17 @@ from rag.errors import BadIndex, IndexDamaged, IndexMissing, QuestionError
 from rag.lexical import Field, Lexical, Word, Words, write_lexical
 from rag.manifest import FORMAT, MANIFEST, Manifest, damaged, sync, sync_files
 from rag.settings import Settings
-from rag.store import DATABASE, Store, Stored, StoreWriter, Tokens, open_unfinished, seal
+from rag.store import (
+    DATABASE,
+    Store,
+    Stored,
+    StoreWriter,
+    Tokens,
+    check_spans,
+    check_tokens,
+    open_unfinished,
+    seal,
+)
 from rag.types import EVERYTHING, Document, Passage, Scope, Skipped
 from rag.vectors import VECTOR_FILE, Vectors, map_rows, write_graph
 
@@ -111,23 +121,13 @@ class Generation(Store):
         with self._intact():
             found = super().passages(ids)
             for passage in found:
-                self._check_spans(passage)
+                check_spans(passage, self._entries[passage.document].characters)
         return found
-
-    def _check_spans(self, passage: Passage) -> None:
-        """Raise ValueError unless the sentences lie in order within the document."""
-        ends = [place for span in passage.sentences for place in (span.start, span.end)]
-        if ends != sorted(ends) or ends[0] < 0:
-            raise ValueError
-        if ends[-1] > self._entries[passage.document].characters:
-            raise ValueError
 
     def tokens(self, ids: Sequence[int]) -> Tokens:
         with self._intact():
             found = super().tokens(ids)
-            bounds = found.bounds.tolist()
-            if bounds != sorted(bounds) or bounds[0] != 0 or bounds[-1] != len(found.vectors):
-                raise ValueError
+            check_tokens(found)
         return found
 
     def _document(self, name: str, row: Sequence[Any]) -> Document:

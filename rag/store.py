@@ -350,6 +350,20 @@ def _open_database(folder: Path) -> sqlite3.Connection:
         raise damaged(folder / DATABASE) from None
 
 
+def check_spans(passage: Passage, characters: float) -> None:
+    """Raise ValueError unless the sentences lie in order within a text of so many characters."""
+    ends = [place for span in passage.sentences for place in (span.start, span.end)]
+    if ends != sorted(ends) or ends[0] < 0 or ends[-1] > characters:
+        raise ValueError
+
+
+def check_tokens(tokens: Tokens) -> None:
+    """Raise ValueError unless the sentences divide the tokens in order."""
+    bounds = tokens.bounds.tolist()
+    if bounds != sorted(bounds) or bounds[0] != 0 or bounds[-1] != len(tokens.vectors):
+        raise ValueError
+
+
 def read_sentences(spans: str) -> tuple[Sentence, ...]:
     return tuple(
         Sentence(start, end, bool(heading)) for start, end, heading, _ in json.loads(spans)

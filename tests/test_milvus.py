@@ -267,8 +267,27 @@ def test_an_altered_text_is_an_error_and_never_a_quote(
 
 def test_missing_passages_are_an_error(home: MilvusHome, corpus: Path) -> None:
     rebuild(home, corpus, WordEncoder(), Settings())
-    with pytest.raises(IndexDamaged, match="lacks passages"):
+    with pytest.raises(IndexDamaged, match="damaged"):
         home.open().passages([0, 99])
+
+
+def test_altered_passages_are_an_error(home: MilvusHome, client: Client, corpus: Path) -> None:
+    rebuild(home, corpus, WordEncoder(), Settings())
+    name = str(home.stamp())
+    rows = list(client.walk(name, "id >= 0", ["*"]))
+    for change in (
+        {"sentences": "[[0, 9999, 0, 0]]"},
+        {"sentences": "[[9, 3, 0, 0]]"},
+        {"sentences": "[[0"},
+        {"sentences": "[]"},
+        {"sentences": "[[0, 9]]"},
+        {"tokens": "AAAA"},
+        {"tokens": "!"},
+        {"name": "none.txt"},
+    ):
+        client.insert(name, [row | change for row in rows])
+        with pytest.raises(IndexDamaged, match="damaged"):
+            ask(home, "How many bees does a hive hold?")
 
 
 def test_too_many_token_vectors_for_a_row_are_told(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,16 @@ from rag.manifest import Entry, Manifest
 from rag.milvus import layout
 from rag.milvus.client import Client, Row
 from rag.settings import Settings
-from rag.store import Listed, Stored, Tokens, read_row, read_sentences, seal
+from rag.store import (
+    Listed,
+    Stored,
+    Tokens,
+    check_spans,
+    check_tokens,
+    read_row,
+    read_sentences,
+    seal,
+)
 from rag.types import EVERYTHING, Document, Passage, Scope
 
 _CACHED_DOCUMENTS = 64
@@ -148,7 +159,11 @@ class MilvusIndex:
 
     def passages(self, ids: Sequence[int]) -> list[Passage]:
         rows = self._rows(ids, "name", "sentences", "heading")
-        return [Passage(r["name"], read_sentences(r["sentences"]), r["heading"]) for r in rows]
+        with self._intact():
+            found = [Passage(r["name"], read_sentences(r["sentences"]), r["heading"]) for r in rows]
+            for passage in found:
+                check_spans(passage, inf)  # the end of the document is looked up with its words
+        return found
 
     def passage_ids(self, names: Sequence[str]) -> list[int]:
         firsts = [(row["first_passage"], row["passages"]) for row in map(self._row, names)]
@@ -156,6 +171,10 @@ class MilvusIndex:
 
     def tokens(self, ids: Sequence[int]) -> Tokens:
         rows = self._rows(ids, "tokens", "sentences")
+        with self._intact():
+            return self._read_tokens(rows)
+
+    def _read_tokens(self, rows: Sequence[Row]) -> Tokens:
         packed = [self._unpack(row["tokens"]) for row in rows]
         before = accumulate(map(len, packed), initial=0)
         bounds = [
@@ -165,7 +184,9 @@ class MilvusIndex:
         ]
         together = np.concatenate([self._unpack(""), *packed])
         vectors = codes.decode(together, self._head.dimensions)
-        return Tokens(vectors, np.array([*bounds, len(together)]))
+        tokens = Tokens(vectors, np.array([*bounds, len(together)]))
+        check_tokens(tokens)
+        return tokens
 
     def _unpack(self, packed: str) -> NDArray[np.uint8]:
         width = codes.width(self._head.dimensions)
@@ -174,15 +195,18 @@ class MilvusIndex:
     def texts(self, passages: Sequence[Passage]) -> list[str]:
         """Only the pieces of the documents are read in which the passages stand."""
         rows = self._document_rows({passage.document for passage in passages})
+        with self._intact():
+            for passage in passages:
+                check_spans(passage, rows[passage.document]["characters"])
         spans = [_pieces(passage, rows[passage.document]) for passage in passages]
         wanted = sorted({number for span in spans for number in span})
         pieces = self._client.get(self._texts, wanted, ["text"])
-        texts = []
-        for passage, span in zip(passages, spans, strict=True):
-            whole = "".join(pieces[number]["text"] for number in span)
-            start = passage.start % layout.PIECE
-            texts.append(whole[start : start + passage.end - passage.start])
-        return texts
+        with self._intact():
+            wholes = ["".join(pieces[number]["text"] for number in span) for span in spans]
+        starts = [passage.start % layout.PIECE for passage in passages]
+        lengths = [passage.end - passage.start for passage in passages]
+        cuts = zip(wholes, starts, lengths, strict=True)
+        return [whole[start : start + length] for whole, start, length in cuts]
 
     def catalogue(self) -> list[Listed]:
         fields = ("name", "title", "date", "pages", "passages")
@@ -232,7 +256,7 @@ class MilvusIndex:
         text = self._stored_text(row)
         try:
             stored = (text[: row["characters"]], *json.loads(text[row["characters"] :]))
-        except ValueError:
+        except (ValueError, TypeError):
             stored = ()
         if seal(name, stored) != row["seal"]:
             raise IndexDamaged(f"{name} in {self._where} is damaged: run rag index --full")
@@ -260,10 +284,18 @@ class MilvusIndex:
 
     def _rows(self, ids: Sequence[int], *fields: str) -> list[Row]:
         rows = self._client.get(self.name, ids, fields)
-        try:
+        with self._intact():
             return [rows[number] for number in ids]
-        except KeyError:
-            raise IndexDamaged(f"{self._where} lacks passages: run rag index --full") from None
+
+    @contextmanager
+    def _intact(self) -> Iterator[None]:
+        """What cannot be in a collection that we wrote is damage."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError):
+            raise IndexDamaged(
+                f"the passages in {self._where} are damaged: run rag index --full"
+            ) from None
 
 
 def _pieces(passage: Passage, document: Row) -> range:
