@@ -11,8 +11,10 @@ from rag.encoder import SentenceEncoder
 from rag.generation import open_generation
 from rag.render import answer_lines
 from rag.settings import THRESHOLDS, Settings
+from tests.benchmarks.plan_scale import tables
 from tests.conftest import ROOT
 
+SCALE = (ROOT / "docs/scale.md").read_text("utf-8")
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -34,3 +36,9 @@ def test_the_first_example_is_what_is_answered(
     given = answer(shown[1], open_generation(shipped_index), encoder, Settings())
     printed = "\n".join(answer_lines(given, []))
     assert shown[2].split() == printed.split()
+
+
+def test_the_plan_is_what_the_arithmetic_gives() -> None:
+    given = [part for part in tables().strip().split("\n\n") if part.startswith("|")]
+    assert len(given) == 2
+    assert all(table in SCALE for table in given)
