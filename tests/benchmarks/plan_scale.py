@@ -1,7 +1,10 @@
-"""What so many passages take, by arithmetic: python -m tests.benchmarks.plan_scale
+"""What so many passages take, by arithmetic.
 
-Prints the tables of docs/scale.md. MEASURED is what was measured here, and how; ASSUMED is what was
-not: change it to what your machines are and cost.
+python -m tests.benchmarks.plan_scale
+    prints the tables of docs/scale.md.
+
+MEASURED is what was measured here, and how; ASSUMED is what was not: change it to what your
+machines are and cost.
 """
 
 from __future__ import annotations
@@ -138,11 +141,8 @@ def _deeper(passages: int) -> float:
 
 def table(plans: list[Plan]) -> str:
     """A table in Markdown."""
-    head = (
-        "| passages | vectors | memory | disk | nodes | embedding | indexing | build | a month | p95 |\n"
-        "|---|---|---|---|---|---|---|---|---|---|"
-    )
-    return "\n".join([head, *map(_line, plans)])
+    names = "passages vectors memory disk nodes embedding indexing build month p95".split()
+    return "\n".join([f"| {' | '.join(names)} |", "|---" * len(names) + "|", *map(_line, plans)])
 
 
 def _line(plan: Plan) -> str:
@@ -177,4 +177,4 @@ def tables() -> str:
 
 
 if __name__ == "__main__":
-    print(tables())
+    print(tables())  # noqa: T201
