@@ -308,7 +308,7 @@ def test_two_programs_cannot_open_one_file(home: MilvusHome, corpus: Path, tmp_p
         check=False,
     )
     assert run.returncode == 1
-    assert "is another program using it?" in run.stderr
+    assert "is another program using it" in run.stderr
     assert "Traceback" not in run.stderr
 
 

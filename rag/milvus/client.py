@@ -235,7 +235,9 @@ class Client:
         if _STRANGE.search(reason):
             return BadIndex(f"{where} does not know who asks: see MILVUS_TOKEN")
         if "Open local milvus failed" in reason:
-            return BadIndex(f"{where} cannot be opened: is another program using it?")
+            return BadIndex(
+                f"{where} cannot be opened: is another program using it, or is it something else?"
+            )
         return BadIndex(f"{where} cannot do what it was asked: {reason}")
 
 
