@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from rag.codes import Coded, code
 from rag.documents import file_digest, find_documents, read_document
 from rag.encoder import Encoder, Encoding
 from rag.errors import BadIndex, CorpusError, DocumentError, IndexMissing
@@ -35,9 +37,14 @@ from rag.settings import Settings
 from rag.store import Store
 from rag.types import Document, Passage, Skipped
 
+if TYPE_CHECKING:
+    from rag.workers import Workers
+
+Skip = Callable[[Skipped], None]
 Progress = Callable[[float, str], None]  # share of the work done, 0..1, and the document at hand
 
 _BATCH = 128  # passages encoded at a time
+_TASK = 64 << 10  # bytes of files that a worker reads at a time, or one larger file
 _HOLDER = ".builder"  # says who is building
 
 
@@ -70,12 +77,27 @@ class _Piece(NamedTuple):
     document: Document
     passage: Passage | None  # None: the document has none
     is_first: bool  # of its document
-    done: float  # share of the work that is done with this passage
 
     @property
     def text(self) -> str:
         passage = self.passage
         return self.document.text[passage.start : passage.end] if passage else ""
+
+    @property
+    def share(self) -> float:
+        """Of its document, what is done with this passage."""
+        return self.passage.end / len(self.document.text) if self.passage else 1
+
+
+_Batch = tuple[list[_Piece], list[Coded]]  # one for each passage
+_Batches = Generator[_Batch, None, None]
+
+
+class _Made(NamedTuple):
+    """What a worker makes of documents."""
+
+    batches: list[_Batch]
+    skipped: list[Skipped]
 
 
 def build_index(
@@ -86,12 +108,14 @@ def build_index(
     *,
     full: bool = False,
     progress: Progress = lambda _done, _name: None,
+    workers: Workers | None = None,
 ) -> Report:
     """Bring the index up to date with the corpus, reading anew only what changed.
 
-    With ``full`` nothing of the last generation is reused. Raises CorpusError when there is
-    nothing to read, BadIndex when another build is running or the disk is full; the last
-    generation then stays in use. A build that was stopped goes on where it stopped.
+    With ``full`` nothing of the last generation is reused; with ``workers`` it is they that read
+    and encode. Raises CorpusError when there is nothing to read, BadIndex when another build is
+    running or the disk is full, ClusterError when the workers are no use; the last generation then
+    stays in use. A build that was stopped goes on where it stopped.
     """
     started = time.perf_counter()
     files = _survey(corpus)
@@ -105,8 +129,13 @@ def build_index(
             for store in stopped:
                 store.close()
                 remove_generation(store.folder)
-            pieces = _cut(corpus, fresh, new, encoder, settings)
-            encoded = _store(_encode(pieces, encoder), new, progress)
+            made = (
+                _share_out(workers, corpus, fresh, encoder, settings, new.skip)
+                if workers and fresh
+                else _make(corpus, fresh, encoder, settings, new.skip)
+            )
+            with closing(made) as batches:
+                encoded = _store(batches, fresh, new, progress)
             if new.is_empty:
                 raise CorpusError(_nothing_to_read(corpus, new.skipped))
         return _report(open_generation(index), encoded, started, changed=True)
@@ -229,32 +258,73 @@ def _whole(store: Store) -> dict[str, str]:
     return digests
 
 
-def _cut(
+def _share_out(
+    workers: Workers,
     corpus: Path,
-    names: Iterable[str],
-    new: GenerationWriter,
+    names: Sequence[str],
     encoder: Encoder,
     settings: Settings,
+    skip: Skip,
+) -> _Batches:
+    """As ``_make``, by workers."""
+    from rag.workers import Lost
+
+    corpus = corpus.absolute()
+    job = partial(_make_all, corpus, settings)
+    for made in workers.run(job, _tasks(corpus, names), encoder, corpus / names[0]):
+        if isinstance(made, Lost):
+            skip(Skipped(made.name, made.reason))  # without a digest: it is tried again next time
+            continue
+        yield from made.batches
+        for skipped in made.skipped:
+            skip(skipped)
+
+
+def _make_all(corpus: Path, settings: Settings, encoder: Encoder, names: Sequence[str]) -> _Made:
+    """What a worker does."""
+    skipped: list[Skipped] = []
+    return _Made(list(_make(corpus, names, encoder, settings, skipped.append)), skipped)
+
+
+def _tasks(corpus: Path, names: Iterable[str]) -> Iterator[list[str]]:
+    """Names of files that are read together."""
+    task, size = list[str](), 0
+    for name in names:
+        task.append(name)
+        with suppress(OSError, ValueError):
+            size += (corpus / name).stat().st_size
+        if size >= _TASK:
+            yield task
+            task, size = [], 0
+    if task:
+        yield task
+
+
+def _make(
+    corpus: Path, names: Sequence[str], encoder: Encoder, settings: Settings, skip: Skip
+) -> _Batches:
+    """Read documents and yield their passages in batches, encoded."""
+    return _encode(_cut(corpus, names, encoder, settings, skip), encoder)
+
+
+def _cut(
+    corpus: Path, names: Sequence[str], encoder: Encoder, settings: Settings, skip: Skip
 ) -> Iterator[_Piece]:
     """Read each document and yield its passages; report what cannot be read."""
-    names = list(names)
     budget = min(settings.passage_tokens, encoder.window)
-    for number, name in enumerate(names):
+    for name in names:
         try:
             document = read_document(corpus, name, settings.max_file_mb << 20)
             sentences = split_sentences(document)
         except DocumentError as error:
-            new.skip(Skipped(name, str(error), _digest(corpus, name)))
+            skip(Skipped(name, str(error), _digest(corpus, name)))
             continue
         passages = cut_passages(document, sentences, encoder.count_tokens, budget)
         for place, passage in enumerate(passages or [None]):
-            share = passage.end / len(document.text) if passage else 1
-            yield _Piece(document, passage, place == 0, (number + share) / len(names))
+            yield _Piece(document, passage, place == 0)
 
 
-def _encode(
-    pieces: Iterator[_Piece], encoder: Encoder
-) -> Iterator[tuple[list[_Piece], list[Encoding]]]:
+def _encode(pieces: Iterator[_Piece], encoder: Encoder) -> _Batches:
     """Yield the pieces in batches, encoded; meanwhile the model reads the next batch."""
 
     def run(batch: list[_Piece]) -> list[Encoding]:
@@ -268,28 +338,37 @@ def _encode(
         for batch in _batches(pieces):
             following = batch, pool.submit(run, batch)
             if last:
-                yield last[0], last[1].result()
+                yield last[0], _code(last[0], last[1].result())
             last = following
         if last:
-            yield last[0], last[1].result()
+            yield last[0], _code(last[0], last[1].result())
+
+
+def _code(batch: Iterable[_Piece], encodings: Iterable[Encoding]) -> list[Coded]:
+    """What is stored of the encodings."""
+    texts = (piece.text for piece in batch if piece.passage)
+    return [
+        code(encoding.without_punctuation(text))
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
 
 
 def _store(
-    batches: Iterable[tuple[list[_Piece], list[Encoding]]],
-    new: GenerationWriter,
-    progress: Progress,
+    batches: Iterable[_Batch], names: Sequence[str], new: GenerationWriter, progress: Progress
 ) -> int:
     """Store documents with their passages; return how many passages that were."""
+    places = {name: place for place, name in enumerate(names)}
     before, row = new.passages, 0
-    for batch, encodings in batches:
-        coming = iter(encodings)
+    for batch, coded in batches:
+        coming = iter(coded)
         for piece in batch:
             if piece.is_first:
                 row = new.add_document(piece.document)
             if piece.passage:
-                new.add_passage(row, piece.passage, next(coming).without_punctuation(piece.text))
+                new.add_passage(row, piece.passage, next(coming))
         new.checkpoint()
-        progress(batch[-1].done, batch[-1].document.name)
+        last = batch[-1]
+        progress((places[last.document.name] + last.share) / len(names), last.document.name)
     return new.passages - before
 
 

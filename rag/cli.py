@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rag.evals.results import Results
     from rag.index import Index
     from rag.types import Answer
+    from rag.workers import Workers
 
 app = typer.Typer(
     name="rag",
@@ -76,6 +77,10 @@ def index(
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Return to the index before the last rebuild.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Read and embed with so many Ray workers; 0: one a core."),
+    ] = None,
     settings_file: _SettingsFile = None,
 ) -> None:
     """Bring the index up to date with the documents."""
@@ -97,8 +102,9 @@ def index(
         for line in _plan_lines(plan_index(corpus, home.folder, encoder, settings, full=full)):
             print(line)
         return
+    crew = None if workers is None else _workers(workers)
     with _progress_bar("Indexing") as show:
-        report = rebuild(home, corpus, encoder, settings, full=full, progress=show)
+        report = rebuild(home, corpus, encoder, settings, full=full, progress=show, workers=crew)
     for line in _report_lines(report):
         print(line)
 
@@ -468,6 +474,12 @@ def _no_document(name: str, generation: Index) -> str:
     near = get_close_matches(name, generation.names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"{len(generation.names)} others are"
     return f"no document called {name} is in the index; {hint}"
+
+
+def _workers(count: int) -> Workers:
+    from rag.workers import Workers
+
+    return Workers(count)
 
 
 def _checked(index: str) -> str:

@@ -14,6 +14,7 @@ RagError
 ├── SettingsError    an unknown setting, or a value out of range
 ├── EvalError        a question set that cannot be used as it is
 ├── ConversationError  a file that is no saved conversation
+├── ClusterError     no workers can be had, or they are not alike
 └── ExtraMissing     a package that only some of the commands need
 """
 
@@ -71,6 +72,10 @@ class EvalError(RagError):
 
 
 class ConversationError(RagError):
+    pass
+
+
+class ClusterError(RagError):
     pass
 
 

@@ -15,6 +15,7 @@ from rag.settings import Settings
 
 if TYPE_CHECKING:
     from rag.build import Progress, Report
+    from rag.workers import Workers
 
 _REMOTE = re.compile(r"milvus(\+tls)?://|.*\.db/?$")
 
@@ -65,13 +66,16 @@ def rebuild(
     *,
     full: bool = False,
     progress: Progress = lambda _done, _name: None,
+    workers: Workers | None = None,
 ) -> Report:
     """Bring the index up to date with the corpus: ``build_index`` in its folder, then published."""
     from rag.build import build_index  # with all readers of documents, which asking needs not
 
     if not full:
         home.fetch(encoder, settings)
-    report = build_index(corpus, home.folder, encoder, settings, full=full, progress=progress)
+    report = build_index(
+        corpus, home.folder, encoder, settings, full=full, progress=progress, workers=workers
+    )
     home.publish(progress)
     return report
 

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag import codes
+from rag.codes import Coded
 from rag.duplicates import sign
-from rag.encoder import Encoding
 from rag.errors import IndexDamaged
 from rag.manifest import Entry, damaged, sync
 from rag.types import Document, Passage, Sentence
@@ -248,17 +248,16 @@ class StoreWriter:
         )
         return cursor.lastrowid or 0
 
-    def add_passage(self, document: int, passage: Passage, encoding: Encoding) -> None:
+    def add_passage(self, document: int, passage: Passage, coded: Coded) -> None:
         starts = [sentence.start - passage.start for sentence in passage.sentences]
-        bounds = np.searchsorted(encoding.starts, starts).tolist()
+        bounds = np.searchsorted(coded.starts, starts).tolist()
         sentences = [
             (sentence.start, sentence.end, int(sentence.heading), bound)
             for sentence, bound in zip(passage.sentences, bounds, strict=True)
         ]
         spans = json.dumps(sentences, separators=(",", ":"))
-        rows = [(passage.heading, spans, len(encoding.tokens))]
-        vectors = encoding.vector[None, :].astype(np.float16)
-        self._append(document, rows, vectors, codes.encode(encoding.tokens))
+        rows = [(passage.heading, spans, len(coded.tokens))]
+        self._append(document, rows, coded.vector[None, :], coded.tokens)
 
     def copy_document(self, stored: Stored, name: str) -> None:
         """Store a document that another store holds under ``name``, with all made from it."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,3 +55,20 @@ def _number(word: str) -> int:
 
 def _vector(word: str) -> NDArray[np.float32]:
     return unit_rows(np.random.default_rng(_number(word)).standard_normal(256).astype(np.float32))
+
+
+class DeadlyEncoder(WordEncoder):
+    """Ends its process, as one out of memory is ended, at certain texts."""
+
+    def __init__(self, mark: Path) -> None:
+        super().__init__()
+        self._mark = mark  # made by the first that died of "deadly once"
+
+    def encode(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Encoding]:
+        for text in texts:
+            if "deadly always" in text:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if "deadly once" in text and not self._mark.exists():
+                self._mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().encode(texts, contexts)

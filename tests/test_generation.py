@@ -9,7 +9,7 @@ import pytest
 
 from rag import generation as generations
 from rag.build import build_index
-from rag.codes import COSINE
+from rag.codes import COSINE, code
 from rag.encoder import SentenceEncoder, unit_rows
 from rag.errors import BadIndex, IndexDamaged, IndexMismatch, IndexMissing
 from rag.generation import (
@@ -39,7 +39,7 @@ def written(tmp_path: Path, words: WordEncoder) -> Generation:
     with write_generation(tmp_path / "index", words, Settings(threshold=0.25)) as new:
         row = new.add_document(DOCUMENT)
         [encoding] = words.encode([TEXT])
-        new.add_passage(row, PASSAGE, encoding)
+        new.add_passage(row, PASSAGE, code(encoding))
     return open_generation(tmp_path / "index")
 
 

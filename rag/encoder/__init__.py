@@ -95,6 +95,12 @@ class SentenceEncoder:
         self._loaded: Engine | None = None
         self._loading = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[SentenceEncoder], tuple[str, str]]:
+        """Another process loads the model itself."""
+        folder = Path(self.name)
+        name = str(folder.absolute()) if folder.is_dir() else self.name
+        return SentenceEncoder, (name, self._engine_name)
+
     @cached_property
     def digest(self) -> str:
         return identify(self._folder, self._engine_name)

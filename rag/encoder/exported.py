@@ -78,7 +78,9 @@ class Exported:
 
 
 def _cores() -> int:
-    """The cores that this process may use."""
+    """The cores that this process may use, or OMP_NUM_THREADS, as Ray sets it for its workers."""
+    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        return max(int(wanted), 1)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
