@@ -36,12 +36,13 @@ Job = Callable[["Encoder", Sequence[str]], Made]  # makes it of the documents wi
 _TRIES = 3  # for a document that takes its worker with it
 _AHEAD = 16  # tasks a worker that may be done before it is their turn
 _PATIENCE = 120  # seconds without any worker
-_SHORT = "/tmp"  # noqa: S108 - Ray's sockets are there, in a private folder; their paths must be short
+_SHORT = "/tmp"  # noqa: S108 - a folder of its own there: the paths of its sockets must be short
 _ALWAYS = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_NUM_REDIS_GET_RETRIES": "3",  # a cluster that is away is waited for seconds, not minutes
 }
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does there by default
 
 
@@ -277,33 +278,23 @@ def _room() -> str:
 def _ray(count: int) -> Iterator[None]:
     """Ray, joined or started, until the block ends."""
     address = os.environ.get("RAY_ADDRESS")
-    added = _ALWAYS if address else _ALWAYS | _ON_LOOPBACK | {"RAY_AUTH_TOKEN": _own_token()}
-    with _environment(added), tempfile.TemporaryDirectory(prefix="rag-", dir=_SHORT) as private:
-        import ray
+    with tempfile.TemporaryDirectory(prefix="rag-", dir=_SHORT) as private:
+        own = _ON_LOOPBACK | {"RAY_AUTH_TOKEN": _own_token(), "RAY_TMPDIR": private}
+        with _environment(_ALWAYS if address else _ALWAYS | own), redirect_stdout(None):
+            import ray  # which says on stdout, whatever it is told, what nodes are lost
 
-        if address:
-            _join(address)
-        else:
-            _start(count, private)
-        try:
-            with redirect_stdout(None):  # where Ray says which nodes are lost, whatever it is told
+            try:
+                _join(address) if address else _start(count)
                 yield
-        finally:
-            ray.shutdown(wait_for_processes=True)
+            finally:
+                ray.shutdown(wait_for_processes=True)
 
 
-def _start(count: int, private: str) -> None:
+def _start(count: int) -> None:
     import ray
 
-    ray.init(
-        "local",
-        num_cpus=count or None,
-        num_gpus=0,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="CRITICAL",
-        _temp_dir=f"{private}/ray",
-    )
+    cores = {"num_cpus": count or None, "num_gpus": 0}
+    ray.init("local", include_dashboard=False, **cores, **_QUIET)
 
 
 def _join(address: str) -> None:
@@ -313,7 +304,7 @@ def _join(address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-        ray.init(address, log_to_driver=False, logging_level="CRITICAL")
+        ray.init(address, **_QUIET)
     except ray.exceptions.AuthenticationError:
         raise ClusterError(f"{address} asks for a token: set RAY_AUTH_TOKEN_PATH") from None
     except (OSError, RuntimeError, ValueError) as error:

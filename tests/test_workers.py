@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -252,6 +253,7 @@ def test_ray_that_is_started_here_is_heard_here_only_and_ends_with_the_build(
     assert all(place.is_loopback for place in heard)
     assert len(given) == len(SERVERS)
     for variables in given:
+        shutil.rmtree(variables["RAY_TMPDIR"], ignore_errors=True)
         assert variables["RAY_AUTH_MODE"] == "token"
         assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
         assert len(variables["RAY_AUTH_TOKEN"]) == 64
