@@ -89,7 +89,7 @@ class _Traits(NamedTuple):
     @classmethod
     def here(cls, encoder: Encoder, sample: Path) -> _Traits:
         encoder.count_tokens(["ready"])  # loads the model, which is prepared once and not by each
-        return cls(encoder.digest, _digest_code(), sample.exists())
+        return cls(encoder.digest, _digest_code(), os.access(sample, os.R_OK))
 
 
 class _Worker:
@@ -140,7 +140,7 @@ class _Crew(Generic[Made]):
         self._actor = ray.remote(num_cpus=1)(_Worker)
         self._encoder, self._sample, self._wanted = encoder, sample, wanted
         self._ahead = _AHEAD * count
-        self._misses = _TRIES * count  # workers that may be lost before one is ready
+        self._misses = count + 1  # so many workers may not be lost before they are ready
         self._coming: dict[Any, Any] = {}  # what it will say → the worker
         self._idle: list[_Hand] = []
         self._busy: dict[Any, tuple[_Hand, _Task]] = {}  # the sign that it is done → who, at what
@@ -148,22 +148,23 @@ class _Crew(Generic[Made]):
             self._hire()
 
     def run(self, job: Job[Made], tasks: Iterable[Sequence[str]]) -> Iterator[Made | Lost]:
-        coming, line = iter(tasks), list[_Task]()
+        coming = iter(tasks)
+        line: list[_Task] = []
         while True:
             line += map(_Task, islice(coming, self._ahead - len(line)))
-            while line and (line[0].done or line[0].tries == _TRIES):
-                head = line.pop(0)
-                made = _fetch(head)
-                if made is None:
-                    line[:0] = head.parts()
-                else:
-                    yield made
             if not line:
                 return
             self._begin(job, line)
-            if lost := self._wait():
-                place = line.index(lost)
-                line[place : place + 1] = lost.parts()
+            head = line[0]
+            its_turn = head.done or head.tries == _TRIES
+            for task in self._look(wait=not its_turn):  # also while it stores: none is to be idle
+                place = line.index(task)
+                line[place : place + 1] = task.parts()
+            if its_turn:
+                made = _get(head.made) if head.done else Lost(head.names[0])
+                line[:1] = head.parts() if isinstance(made, _Gone) else []
+                if not isinstance(made, _Gone):
+                    yield made
 
     def _begin(self, job: Job[Made], line: Iterable[_Task]) -> None:
         """Give the first tasks that wait to the workers that have none."""
@@ -175,24 +176,28 @@ class _Crew(Generic[Made]):
                 sign, task.made = hand.actor.work.options(num_returns=2).remote(job, task.names)
                 self._busy[sign] = hand, task
 
-    def _wait(self) -> _Task | None:
-        """Wait until a worker is ready, done or lost; return the task that has lost its worker."""
+    def _look(self, *, wait: bool) -> Iterator[_Task]:
+        """See which workers are ready, done or lost; yield the tasks that were lost with them."""
         import ray
 
-        patience = None if self._busy else _PATIENCE
-        ready, _ = ray.wait([*self._busy, *self._coming], timeout=patience)
-        if not ready:
+        refs = [*self._busy, *self._coming]
+        if not refs:
+            return
+        patience = (None if self._busy else _PATIENCE) if wait else 0
+        ready, _ = ray.wait(refs, num_returns=1 if wait else len(refs), timeout=patience)
+        if wait and not ready:
             raise ClusterError(f"no worker could be started in {_PATIENCE} s: {_room()}")
-        if ready[0] in self._coming:
-            self._welcome(ready[0])
-            return None
-        hand, task = self._busy.pop(ready[0])
-        task.done = bool(_get(ready[0]))
-        if task.done:
-            self._idle.append(hand)
-            return None
-        self._replace()
-        return task
+        for ref in ready:
+            if ref in self._coming:
+                self._welcome(ref)
+                continue
+            hand, task = self._busy.pop(ref)
+            task.done = not isinstance(_get(ref), _Gone)
+            if task.done:
+                self._idle.append(hand)
+            else:
+                self._replace()
+                yield task
 
     def _hire(self) -> None:
         actor = self._actor.remote(self._encoder)
@@ -201,10 +206,10 @@ class _Crew(Generic[Made]):
     def _welcome(self, greeting: Any) -> None:
         actor = self._coming.pop(greeting)
         said = _get(greeting)
-        if said is None:
+        if isinstance(said, _Gone):
             self._misses -= 1
             if not self._misses:
-                raise ClusterError("every worker is lost before it is ready: see the logs of Ray")
+                raise ClusterError(f"workers end before they are ready: {said.reason}")
             self._hire()
             return
         node, address, guarded, traits = said
@@ -222,20 +227,25 @@ class _Crew(Generic[Made]):
         self._idle = staying
 
 
-def _fetch(task: _Task) -> Any:
-    """What was made, or Lost; None where it was lost after it was made."""
-    return _get(task.made) if task.done else Lost(task.names[0])
+class _Gone(NamedTuple):
+    """What there is of an object that is lost, or whose maker is."""
+
+    reason: str
 
 
 def _get(reference: Any) -> Any:
-    """The object, or None where it or its maker is lost; an error of ours is raised as it was."""
+    """The object, or _Gone; an error of ours is raised as it was."""
     import ray
     from ray import exceptions
 
     try:
         return ray.get(reference)
-    except (exceptions.RayActorError, exceptions.OutOfMemoryError, exceptions.ObjectLostError):
-        return None
+    except (
+        exceptions.RayActorError,
+        exceptions.OutOfMemoryError,
+        exceptions.ObjectLostError,
+    ) as error:
+        return _Gone(str(error).strip().rpartition("\n")[2])
     except exceptions.RayTaskError as error:
         if isinstance(error.cause, RagError):
             raise error.cause from None

@@ -205,6 +205,24 @@ def test_too_few_cores_are_told(
         build(workers=Workers(1))
 
 
+@pytest.mark.usefixtures("cluster")
+def test_workers_that_cannot_start_are_told(corpus: Path, tmp_path: Path) -> None:
+    build = partial(build_index, corpus, tmp_path / "i", Unknown(), Settings())
+    with pytest.raises(ClusterError, match=r"before they are ready: .*no such thing is here"):
+        build(workers=Workers(1))
+
+
+class Unknown(WordEncoder):
+    """Cannot be made elsewhere, as where a package is missing there."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return refuse, ()
+
+
+def refuse() -> None:
+    raise ImportError("no such thing is here")
+
+
 def run_index(corpus: Path, index: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*RAG_INDEX, "--workers", "1", "--corpus", str(corpus), "--index", str(index)],
