@@ -43,7 +43,13 @@ _ALWAYS = {
     "RAY_NUM_REDIS_GET_RETRIES": "3",  # a cluster that is away is waited for seconds, not minutes
 }
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
-_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # what Ray does there by default
+_NOWHERE = "http://127.0.0.1:9"
+_ALONE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on loopback, which is what Ray does there
+    # Even with statistics off Ray asks the cloud's machines what cloud this is.
+    **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), _NOWHERE),
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), ""),
+}
 
 
 class Lost(NamedTuple):
@@ -289,7 +295,7 @@ def _ray(count: int) -> Iterator[None]:
     """Ray, joined or started, until the block ends."""
     address = os.environ.get("RAY_ADDRESS")
     with tempfile.TemporaryDirectory(prefix="rag-", dir=_SHORT) as private:
-        own = _ON_LOOPBACK | {"RAY_AUTH_TOKEN": _own_token(), "RAY_TMPDIR": private}
+        own = _ALONE | {"RAY_AUTH_TOKEN": _own_token(), "RAY_TMPDIR": private}
         with _environment(_ALWAYS if address else _ALWAYS | own), redirect_stdout(None):
             import ray  # which says on stdout, whatever it is told, what nodes are lost
 

@@ -274,6 +274,7 @@ def test_ray_that_is_started_here_is_heard_here_only_and_ends_with_the_build(
         shutil.rmtree(variables["RAY_TMPDIR"], ignore_errors=True)
         assert variables["RAY_AUTH_MODE"] == "token"
         assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
+        assert variables["http_proxy"] == "http://127.0.0.1:9"  # no way out
         assert len(variables["RAY_AUTH_TOKEN"]) == 64
         assert variables["RAY_AUTH_TOKEN"] not in errors
     wait_until(lambda: not any(name(process) in ENDED for process in family))
