@@ -202,7 +202,7 @@ class _Crew(Generic[Made]):
             if task.done:
                 self._idle.append(hand)
             else:
-                self._replace()
+                self._replace(hand)
                 yield task
 
     def _hire(self) -> None:
@@ -222,12 +222,9 @@ class _Crew(Generic[Made]):
         _check(address, guarded, traits, self._wanted)
         self._idle.append(_Hand(actor, node))
 
-    def _replace(self) -> None:
-        """Ask for another worker, and for one in the place of each that was lost with its node."""
-        import ray
-
-        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-        staying = [hand for hand in self._idle if hand.node in alive]
+    def _replace(self, lost: _Hand) -> None:
+        """Ask for another, and for those idle on its node: it may be the node that is lost."""
+        staying = [hand for hand in self._idle if hand.node != lost.node]
         for _ in range(1 + len(self._idle) - len(staying)):
             self._hire()
         self._idle = staying

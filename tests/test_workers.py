@@ -198,10 +198,10 @@ def test_too_few_cores_are_told(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build = partial(build_index, corpus, tmp_path / "i", WordEncoder(), Settings())
-    with pytest.raises(ClusterError, match="has 2 CPUs: it cannot have 3 workers"):
-        build(workers=Workers(3))
+    with pytest.raises(ClusterError, match=r"has [23] CPUs: it cannot have 9 workers"):
+        build(workers=Workers(9))
     monkeypatch.setattr("rag.workers._PATIENCE", 0.001)
-    with pytest.raises(ClusterError, match=r"no worker .* of 2 CPUs of the cluster [012] are free"):
+    with pytest.raises(ClusterError, match=r"no worker .* CPUs of the cluster [0123] are free"):
         build(workers=Workers(1))
 
 
