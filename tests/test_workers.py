@@ -271,7 +271,6 @@ def test_ray_that_is_started_here_is_heard_here_only_and_ends_with_the_build(
     assert all(place.is_loopback for place in heard)
     assert len(given) == len(SERVERS)
     for variables in given:
-        shutil.rmtree(variables["RAY_TMPDIR"], ignore_errors=True)
         assert variables["RAY_AUTH_MODE"] == "token"
         assert variables["RAY_USAGE_STATS_ENABLED"] == "0"
         assert variables["http_proxy"] == "http://127.0.0.1:9"  # no way out
@@ -281,6 +280,7 @@ def test_ray_that_is_started_here_is_heard_here_only_and_ends_with_the_build(
     report = build_index(corpus, index, encoder, Settings())
     assert (report.documents, report.skipped) == (23, ())
     assert 0 < report.encoded < report.passages
+    shutil.rmtree(given[0]["RAY_TMPDIR"], ignore_errors=True)  # which a killed process leaves
 
 
 def wait_until(holds: Callable[[], bool], build: subprocess.Popen[str] | None = None) -> None:
