@@ -14,10 +14,10 @@ from rag.lexical import read_words
 from rag.rerank import Ranking
 from rag.types import Quote
 
-_WIDEN = 0.95  # a neighbour that scores this share of a sentence joins its quote
+_WIDEN = 0.94  # a neighbour that scores this share of a sentence joins its quote
 _MORE = 0.985  # a further quote is shown when it scores this share of the first
 _MORE_OF_SEVERAL = 0.95  # the same, where the question asks for several things
-_RIVAL = 0.85  # and where another document states the date or figure that is asked for
+_RIVAL = 0.85  # of the closest: from there, what other documents state of the date or figure counts
 _SAME_THING = 0.5  # of the rarity of the words that the first quote takes up from the question
 
 _SEVERAL = re.compile(
@@ -133,8 +133,10 @@ def _compare(first: Quote, ranking: Ranking) -> tuple[tuple[str, ...], Quote | N
     question, rival = ranking.question.text, None
     hits = ranking.reading.hits
     stated = wanted_values(question, first.text)
-    for index in np.argsort(-ranking.scores, kind="stable").tolist() if stated else ():
-        if ranking.scores[index] < _RIVAL * first.score:
+    closeness = ranking.closeness
+    least = _RIVAL * closeness.max()
+    for index in np.argsort(-closeness, kind="stable").tolist() if stated else ():
+        if closeness[index] < least:
             break
         name = hits[ranking.reading.owner[index]].passage.document
         same = agree(stated, wanted_values(question, ranking.texts[index]))

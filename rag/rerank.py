@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ _BLOCK = 256  # token vectors compared at once
 _LOCAL = 10  # hits among whose sentences a token's local rarity is measured
 _SAME = 0.7  # cosine from which a sentence is said to hold a token
 _HIT_SHARE = 0.2  # of a hit's score, in the score of its sentences
+_PAIR_SHARE = 0.3  # of the share of the question's pairs of words that a sentence has as they are
 _ASKING = 0.2  # what a sentence that asks loses: it seldom answers
 
 
@@ -69,7 +71,9 @@ class Ranking:
     Each token of the question finds its best match among a sentence's token vectors; the matches
     are averaged with the token's weight: MaxSim of Khattab and Zaharia, "ColBERT" (2020). To a
     sentence's own similarity are added its similarity together with the sentence before it, that
-    of its whole passage, and a share of the hit's score.
+    of its whole passage, a share of the hit's score, and one for words that stand side by side as
+    in the question: the ordered phrases of Metzler and Croft, "A Markov Random Field Model for
+    Term Dependencies" (2005).
     """
 
     question: Question
@@ -84,6 +88,11 @@ class Ranking:
     @cached_property
     def scores(self) -> NDArray[np.float64]:
         """(sentences,); a heading, which is never quoted alone, scores -inf."""
+        return self.closeness + _PAIR_SHARE * self._pairs
+
+    @cached_property
+    def closeness(self) -> NDArray[np.float64]:
+        """(sentences,), the scores without the words side by side: whatever the wording."""
         reading, matches, owner = self.reading, self.reading.matches, self.reading.owner
         follows = np.append(False, owner[1:] == owner[:-1])[: len(owner)]
         before = np.where(follows, np.roll(matches, 1, axis=1), -1.0)
@@ -91,9 +100,25 @@ class Ranking:
         scores = weights @ matches + weights @ np.maximum(matches, before)
         scores += (weights @ self._whole)[owner]
         scores += _HIT_SHARE * np.array([hit.score for hit in reading.hits])[owner]
-        scores -= _ASKING * np.array([text.rstrip(" '\"”)").endswith("?") for text in self.texts])
+        scores -= _ASKING * self._asks
         scores[[sentence.heading for _, sentence in reading.sentences]] = -np.inf
         return np.asarray(scores, np.float64)
+
+    @cached_property
+    def _pairs(self) -> NDArray[np.float64]:
+        """(sentences,), the share of the question's neighbouring words that each has so, 0..1.
+
+        One that asks has none: it may be the question itself.
+        """
+        words = [word.text.casefold() for word in self.question.words]
+        pairs = [f"{first} {second}" for first, second in pairwise(words)]
+        said = [sum(pair in key for pair in pairs) for key in self.keys]
+        return np.array(said, np.float64) * ~self._asks / max(len(pairs), 1)
+
+    @cached_property
+    def _asks(self) -> NDArray[np.bool_]:
+        """(sentences,), whether each ends in a question mark."""
+        return np.array([text.rstrip(" '\"”)").endswith("?") for text in self.texts], bool)
 
     @cached_property
     def _whole(self) -> NDArray[np.float32]:

@@ -30,6 +30,15 @@ def test_a_fact_is_one_sharp_sentence(tmp_path: Path) -> None:
     assert [shown.text for shown in given.quotes] == ["Otters swim in rivers."]
 
 
+def test_words_that_stand_side_by_side_as_in_the_question_come_first(tmp_path: Path) -> None:
+    other = "Ann wrote the blue book about the red house."
+    same = "Ben wrote the red book about the blue house."
+    text = f"{other} Bears sleep all winter. Wolves howl at night. {same}"
+    given = ask(tmp_path, "Who wrote the red book about the blue house?", a=text)
+    assert given.quotes[0].text == same
+    assert given.further[0].text == other
+
+
 def test_what_was_ranked_next_is_kept_apart(tmp_path: Path) -> None:
     text = "Wolves howl at night. Otters swim in rivers. Bears sleep all winter."
     given = ask(tmp_path, "Where do otters swim?", a=text)
