@@ -25,6 +25,7 @@ _ASKS = "(?:who|whom|whose|what|when|where|why|which|how)"
 _HELPS = "(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|might)"
 _SUBJECT = "(?:it|they|he|she|we|you|i|the|this|that|these|those|there)"
 _ASKING = re.compile(rf"\b{_ASKS}\b|^\W*{_HELPS}\b", re.IGNORECASE)
+_WHETHER = re.compile(rf"\W*(?:{_HELPS}(?:n['’]t)?|can['’]t|won['’]t)\b", re.IGNORECASE)
 _NEXT = re.compile(
     rf"(?<=[?？])\s+(?:and\s+|also\s+)*(?=(?:\w+\s+)?{_ASKS}\b|{_HELPS}\b)"
     rf"|\s*[,;]?\s+and\s+(?=(?:also\s+|in\s+|by\s+|from\s+|for\s+|to\s+|with\s+|at\s+)?{_ASKS}\b"
@@ -60,6 +61,11 @@ def split_question(text: str, most: int) -> list[str]:
     parts = _NEXT.split(text, maxsplit=most - 1) if most > 1 else [text]  # 0 would be no limit
     several = all(map(_asks, parts)) and not any(map(points_back, parts[1:]))
     return parts if several else [text]
+
+
+def asks_whether(text: str) -> bool:
+    """Whether yes or no answers it: "Did she win?", "Isn't it closed?"."""
+    return _WHETHER.match(text) is not None
 
 
 def _asks(part: str) -> bool:

@@ -82,8 +82,8 @@ class Ranking:
 
     @cached_property
     def similarity(self) -> NDArray[np.float64]:
-        """(sentences,), weighted MaxSim of the sentence alone, at most 1."""
-        return np.asarray(self.question.weights @ self.reading.matches, np.float64)
+        """(hits,), weighted MaxSim of each passage that was read, at most 1."""
+        return np.asarray(self.question.weights @ self._whole, np.float64)
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
@@ -155,9 +155,8 @@ class Ranking:
 
     def rerank(self, hits: Sequence[Hit], weight: float) -> list[Hit]:
         """The hits, to those that were read their passage's similarity added, best first."""
-        whole = self.question.weights @ self._whole
         read = [
-            replace(hit, score=hit.score + weight * float(whole[number]))
+            replace(hit, score=hit.score + weight * float(self.similarity[number]))
             for number, hit in enumerate(self.reading.hits)
         ]
         return sorted(read, key=lambda hit: (-hit.score, hit.id)) + list(hits[len(read) :])
