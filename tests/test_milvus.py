@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,9 +17,8 @@ from rag.generation import open_generation
 from rag.home import Folder, find_home, rebuild
 from rag.lexical import Lexical, inverse_frequency, read_fields, read_words, write_lexical
 from rag.milvus import MilvusHome
-from rag.milvus.client import Address, Client
+from rag.milvus.client import Address, Client, Row
 from rag.milvus.layout import days, key_of, parts, word_layout
-from rag.milvus.publish import collection_name, publish
 from rag.milvus.words import Words
 from rag.settings import Settings
 from rag.web.library import Library
@@ -208,27 +207,32 @@ class _Killed(BaseException):
 
 
 def test_copying_goes_on_where_it_was_stopped(
-    home: MilvusHome, client: Client, corpus: Path, monkeypatch: pytest.MonkeyPatch
+    home: MilvusHome, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rag.milvus.publish._BATCH", 2)
+    rebuild(home, corpus, WordEncoder(), Settings())
+    was = home.stamp()
     for number in range(9):
         (corpus / f"{number}.txt").write_text(f"Wasp {number} builds with paper.\n")
-    build_index(corpus, home.folder, WordEncoder(), Settings())
-    built = open_generation(home.folder)
-    name = collection_name("library", built.manifest)
+    insert, sent = Client.insert, list[int]()
 
-    def stop(done: float, _name: str) -> None:
-        if done > 0.5:
-            raise _Killed
+    def send(client: Client, collection: str, rows: Sequence[Row]) -> None:
+        if "sentences" in rows[0]:
+            sent.extend(row["id"] for row in rows)
+            if sent == [*range(8)]:
+                raise _Killed
+        insert(client, collection, rows)
 
+    words = WordEncoder()
+    monkeypatch.setattr(Client, "insert", send)
     with pytest.raises(_Killed):
-        publish(built, client, name, stop)
-    with pytest.raises(IndexMissing):
-        home.open()
-    sent: list[float] = []
-    home.publish(lambda done, _name: sent.append(done))
-    assert sent
-    assert min(sent) > 0.5
+        rebuild(home, corpus, words, Settings())
+    assert home.stamp() == was
+    words.encoded.clear()
+    rebuild(home, corpus, words, Settings())
+    assert words.encoded == []
+    assert sent == [*range(8), *range(6, 12)]
+    built = open_generation(home.folder)
     assert home.open().passages(range(12)) == built.passages(range(12))
     home.check()
 

@@ -7,7 +7,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ _LITE_NAME = "library"  # a file holds one index
 _SECONDS = 10.0  # that a call may take, tries again included
 _LONG = 600.0  # the same, of a call that builds an index
 _BATCH = 1_000  # rows of a query
+_DEPTH = 400  # of a search through a graph, at least
 _NOT_FOUND, _NOT_LOADED = {100, 1600}, 101  # codes of Milvus: collection, alias
 _PAUSES = (0.2, 1.2)  # seconds before a call is made again whose server did not answer
 _CHANNEL = {  # in milliseconds: a server that is back is soon seen, and none is asked too often
@@ -171,6 +172,7 @@ class Client:
         self, collection: str, field: str, vector: object, k: int, condition: str | None
     ) -> list[tuple[int, float]]:
         """Up to ``k`` (id, inner product), best first."""
+        shape = {"ef": max(_DEPTH, 2 * k)} if field == "vector" else {}
         [found] = self._ask(
             "search",
             collection,
@@ -179,7 +181,7 @@ class Client:
             limit=k,
             filter=condition or "",
             output_fields=["id"],
-            search_params={"metric_type": "IP", "params": _SEARCHING[field]},
+            search_params={"metric_type": "IP", "params": shape},
         )
         return [(int(hit["id"]), float(hit["distance"])) for hit in found]
 
@@ -249,7 +251,6 @@ _AWAY = re.compile(
     r"UNAVAILABLE|DEADLINE_EXCEEDED|[Ff]ail(?:ed)? (?:connecting|to connect)|[Rr]etry|[Tt]imeout"
 )
 _STRANGE = re.compile(r"UNAUTHENTICATED|auth check failure")
-_SEARCHING: Mapping[str, Mapping[str, object]] = {"vector": {"ef": 400}, "text": {}, "near": {}}
 
 
 def _import() -> Any:

@@ -20,6 +20,8 @@ from rag.milvus.publish import collection_name, publish
 from rag.milvus.reader import MilvusIndex
 from rag.settings import Settings
 
+_FETCHED = "fetched"  # the generation of the folder that was copied back, and its collection
+
 
 class MilvusHome:
     """Implements ``rag.home.Home``."""
@@ -41,31 +43,31 @@ class MilvusHome:
         return self._client.resolve()
 
     def fetch(self, encoder: Encoder, settings: Settings) -> None:
-        """Copy it back unless the folder has it, or it is no use for these settings."""
+        """Copy it back, unless what was built here is newer or it was made by other settings."""
         try:
             there = self._open()
         except IndexMissing:
             return
-        same = (there.manifest.model_digest, there.settings.shape()) == (
-            encoder.digest, settings.shape(),
-        )  # fmt: skip
-        if not same or self._name_of_built() == there.name:
+        made_by = (there.head.model_digest, there.settings.shape())
+        if made_by != (encoder.digest, settings.shape()):
+            return
+        if there.head.created <= self._built_at():
             return
         with write_generation(self.folder, encoder, settings) as new:
             for name in there.names:
                 new.copy_document(there.stored(name), name)
-            new.skipped += there.manifest.skipped
+            new.skipped += there.head.skipped
+        fetched = open_generation(self.folder).name
+        (self.folder / _FETCHED).write_text(f"{fetched} {there.name}", "utf-8")
 
     def publish(self, progress: Progress) -> None:
         built = open_generation(self.folder)
         name = self._collection_of(built)
-        with suppress(IndexMissing):
-            if self._client.resolve() == name:
-                return
-        publish(built, self._client, name, progress)
         before = self._in_use()
-        self._client.use(name)
-        self._drop_all_but({name, before})
+        if before != name:
+            publish(built, self._client, name, progress)
+            self._client.use(name)
+            self._drop_all_but({name, before})
 
     def check(self) -> str:
         index = self._open()
@@ -107,13 +109,19 @@ class MilvusHome:
             if name not in whole:
                 self._client.drop(name)
 
-    def _name_of_built(self) -> str:
+    def _built_at(self) -> str:
+        """When the generation in the folder was, "" where there is none."""
         try:
-            return self._collection_of(open_generation(self.folder))
+            return open_generation(self.folder).manifest.created
         except BadIndex:
             return ""
 
     def _collection_of(self, built: Generation) -> str:
+        """Where it is to be: where it came from, if it was fetched."""
+        with suppress(OSError, ValueError):
+            fetched, collection = (self.folder / _FETCHED).read_text("utf-8").split()
+            if fetched == built.name:
+                return collection
         return collection_name(self._client.address.name, built.manifest)
 
 

@@ -18,9 +18,16 @@ from rag.milvus.client import Row
 
 VERSION = 1  # of what this module says
 PIECE = 2_000  # characters of a document's text in one row
-MANIFEST_KEY = 0  # of the row in which the manifest lies, as a document that has no name
+MANIFEST_KEY = 0  # the manifest is stored as a document without a name
 _LONGEST = 65_535  # bytes of a text in a row: what Milvus allows
 _NO_VECTOR = [0.0, 0.0]
+_NUMBERS = ("characters", "pages", "first_passage", "passages", "earliest", "latest")
+_TEXTS = ("name", "title", "date", "digest", "seal")
+OF_MANIFEST: Row = {  # the row of documents in which the manifest lies
+    "id": MANIFEST_KEY,
+    **dict.fromkeys(_NUMBERS, 0),
+    **dict.fromkeys(_TEXTS, ""),
+}
 _FULL = {"M": 32, "efConstruction": 200, "sq_type": "SQ8", "refine": True, "refine_type": "FP16"}
 
 
@@ -85,9 +92,7 @@ def passage_layout(dimensions: int, *, exact: bool) -> tuple[Any, Any]:
 
 
 def document_layout() -> tuple[Any, Any]:
-    numbers = ["first_piece", "pieces", "characters", "first_passage", "passages", "pages"]
-    numbers += ["earliest", "latest", "alike"]
-    return _beside(numbers, ["name", "title", "date", "digest", "seal"])
+    return _beside(["first_piece", "pieces", "alike", *_NUMBERS], _TEXTS)
 
 
 def text_layout() -> tuple[Any, Any]:

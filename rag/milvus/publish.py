@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -15,7 +15,7 @@ from rag.build import Progress
 from rag.errors import BadIndex
 from rag.generation import Generation
 from rag.lexical import read_fields
-from rag.manifest import Manifest
+from rag.manifest import Entry, Manifest
 from rag.milvus import layout
 from rag.milvus.client import Client, Row
 from rag.milvus.words import Words
@@ -26,17 +26,9 @@ _BATCH = 500  # rows sent at a time: of passages about six megabytes
 
 
 def collection_name(alias: str, manifest: Manifest) -> str:
-    """Made of what the generation says, so that another copy of it has the same."""
-    said = [
-        layout.VERSION,
-        manifest.format,
-        manifest.model_digest,
-        manifest.settings,
-        [asdict(entry) for entry in manifest.documents],
-        [asdict(skipped) for skipped in manifest.skipped],
-    ]
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-    return f"{alias}_{digest[:16]}"
+    """Another one for each generation that was built, and for each layout."""
+    said = f"{layout.VERSION} {manifest.to_json()}"
+    return f"{alias}_{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 def publish(generation: Generation, client: Client, collection: str, progress: Progress) -> None:
@@ -46,23 +38,23 @@ def publish(generation: Generation, client: Client, collection: str, progress: P
     numbers of rows in the end.
     """
     words = _count_words(generation)
-    _create(client, collection, generation)
+    begun = _create(client, collection, generation)
     documents, texts, known = layout.parts(collection)
-    wanted = {
-        collection: len(generation),
-        documents: len(generation.names) + 1,
-        texts: _send(client, texts, _text_rows(generation)),
-        known: _send(client, known, _word_rows(words)),
+    rows = {
+        known: _word_rows(words),
+        texts: _text_rows(generation),
+        documents: _document_rows(generation),
+        collection: _watched(_passage_rows(generation, words), len(generation), progress),
     }
-    _send(client, documents, _document_rows(generation))
-    _send(client, collection, _passage_rows(generation, words), progress, len(generation))
-    for name, count in wanted.items():
+    sent = {name: _send(client, name, rows[name], begun=name in begun) for name in rows}
+    for name, count in sent.items():
         client.load(name)
         if (there := client.count(name)) != count:
             raise BadIndex(f"{name} has {there:,} rows, not {count:,}: run rag index --full")
 
 
-def _create(client: Client, collection: str, generation: Generation) -> None:
+def _create(client: Client, collection: str, generation: Generation) -> set[str]:
+    """Make the collections; return the names of those that were there."""
     exact = len(generation) <= generation.settings.exact_passages
     documents, texts, words = layout.parts(collection)
     shapes = {
@@ -71,30 +63,31 @@ def _create(client: Client, collection: str, generation: Generation) -> None:
         texts: layout.text_layout(),
         words: layout.word_layout(),
     }
-    missing = shapes.keys() - set(client.collections())
+    begun = shapes.keys() & set(client.collections())
     with ThreadPoolExecutor(len(shapes)) as pool:  # pymilvus waits half a second for each index
-        list(pool.map(lambda name: client.create(name, *shapes[name]), missing))
+        list(pool.map(lambda name: client.create(name, *shapes[name]), shapes.keys() - begun))
+    return begun
 
 
-def _send(
-    client: Client,
-    collection: str,
-    rows: Iterable[Row],
-    progress: Progress = lambda _done, _name: None,
-    expected: int = 0,
-) -> int:
+def _send(client: Client, collection: str, rows: Iterator[Row], *, begun: bool) -> int:
     """Insert the rows that are not there yet, for they always come in the same order."""
-    rows = iter(rows)
-    client.load(collection)
-    sent = client.count(collection) // _BATCH * _BATCH
-    for _ in islice(rows, sent):
-        pass
+    sent = 0
+    if begun:
+        client.load(collection)
+        sent = client.count(collection) // _BATCH * _BATCH
+        for _ in islice(rows, sent):
+            pass
     while batch := list(islice(rows, _BATCH)):
         client.insert(collection, batch)
         sent += len(batch)
-        if expected:
-            progress(sent / expected, str(batch[-1].get("name", "")))
     return sent
+
+
+def _watched(rows: Iterable[Row], count: int, progress: Progress) -> Iterator[Row]:
+    for number, row in enumerate(rows):
+        if number % _BATCH == 0:
+            progress(number / count, row["name"])
+        yield row
 
 
 def _documents(generation: Generation) -> Iterator[Document]:
@@ -140,30 +133,27 @@ def _document_rows(generation: Generation) -> Iterator[Row]:
     first = 0
     for name, text in _stored_texts(generation):
         pieces = len(layout.pieces_of(text))
-        entry = entries.get(name)
-        row: Row = {"id": layout.key_of(name) if name else layout.MANIFEST_KEY, "name": name}
-        row |= {"first_piece": first, "pieces": pieces, "characters": len(text)}
-        row |= dict.fromkeys(("first_passage", "passages", "pages", "earliest", "latest"), 0)
-        row |= {
-            "alike": groups.get(name, 0),
-            **dict.fromkeys(("title", "date", "digest", "seal"), ""),
-        }
-        if entry:
-            row |= _known_of(generation.document(name), generation)
-            row |= {"characters": entry.characters, "digest": entry.digest, "seal": entry.seal}
-        yield layout.beside(row)
+        known = _known_of(entries[name], generation) if name else layout.OF_MANIFEST
+        place = {"first_piece": first, "pieces": pieces, "alike": groups.get(name, 0)}
+        yield layout.beside({**known, **place})
         first += pieces
 
 
-def _known_of(document: Document, generation: Generation) -> Row:
-    ids = generation.passage_ids([document.name])
+def _known_of(entry: Entry, generation: Generation) -> Row:
+    document = generation.document(entry.name)
+    ids = generation.passage_ids([entry.name])
     earliest, latest = layout.days(document.date)
     return {
+        "id": layout.key_of(entry.name),
+        "name": entry.name,
         "title": document.title[: layout.PIECE],
         "date": document.date or "",
+        "digest": entry.digest,
+        "seal": entry.seal,
+        "characters": entry.characters,
         "pages": len(document.pages),
         "first_passage": ids[0] if ids else 0,
-        "passages": len(ids),
+        "passages": entry.passages,
         "earliest": earliest,
         "latest": latest,
     }

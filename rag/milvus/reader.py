@@ -94,14 +94,15 @@ class MilvusIndex:
         self.name = collection
         self._client = client
         self._documents, self._texts, words = layout.parts(collection)
-        self._head = Manifest.parse(self._stored_text(self._manifest_row()), self._where)
-        self.settings = Settings.from_dict(self._head.settings, self._where)
-        self.lexical = Words(client, words, self._head.passages)
+        # The manifest without its documents, of which there may be millions.
+        self.head = Manifest.parse(self._stored_text(self._manifest_row()), self._where)
+        self.settings = Settings.from_dict(self.head.settings, self._where)
+        self.lexical = Words(client, words, self.head.passages)
         self._row = lru_cache(_CACHED_DOCUMENTS)(self._read_document_row)
         self.document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
 
     def __len__(self) -> int:
-        return self._head.passages
+        return self.head.passages
 
     @property
     def _where(self) -> str:
@@ -111,14 +112,14 @@ class MilvusIndex:
     def manifest(self) -> Manifest:
         rows = self._client.walk(self._documents, _IS_DOCUMENT, _ENTRY)
         entries = sorted((_entry(row) for row in rows), key=lambda entry: entry.name)
-        return replace(self._head, documents=tuple(entries))
+        return replace(self.head, documents=tuple(entries))
 
     @property
     def names(self) -> list[str]:
         return [entry.name for entry in self.manifest.documents]
 
     def check_model(self, encoder: Encoder) -> None:
-        self._head.check_model(encoder, self._where)
+        self.head.check_model(encoder, self._where)
 
     def select(self, scope: Scope) -> str | None:
         """A condition on the fields that passages and documents share."""
@@ -183,13 +184,13 @@ class MilvusIndex:
             for *_, first in json.loads(row["sentences"])
         ]
         together = np.concatenate([self._unpack(""), *packed])
-        vectors = codes.decode(together, self._head.dimensions)
+        vectors = codes.decode(together, self.head.dimensions)
         tokens = Tokens(vectors, np.array([*bounds, len(together)]))
         check_tokens(tokens)
         return tokens
 
     def _unpack(self, packed: str) -> NDArray[np.uint8]:
-        width = codes.width(self._head.dimensions)
+        width = codes.width(self.head.dimensions)
         return np.frombuffer(b64decode(packed), np.uint8).reshape(-1, width)
 
     def texts(self, passages: Sequence[Passage]) -> list[str]:
@@ -244,9 +245,7 @@ class MilvusIndex:
             document,
             sign(document.text[document.body :]),
             [(r["heading"], r["sentences"], len(p)) for r, p in zip(rows, packed, strict=True)],
-            np.array([row["vector"] for row in rows], np.float16).reshape(
-                -1, self._head.dimensions
-            ),
+            np.array([row["vector"] for row in rows], np.float16).reshape(-1, self.head.dimensions),
             np.concatenate([self._unpack(""), *packed]),
         )
 
