@@ -22,6 +22,8 @@ _LOCAL = 10  # hits among whose sentences a token's local rarity is measured
 _SAME = 0.7  # cosine from which a sentence is said to hold a token
 _HIT_SHARE = 0.2  # of a hit's score, in the score of its sentences
 _PAIR_SHARE = 0.3  # of the share of the question's pairs of words that a sentence has as they are
+_BEST_SHARE = 0.4  # of a passage's best sentence, where the passage's own similarity counts 1
+_LIKE_SHARE = 0.4  # of its likeness to the best passage, likewise
 _ASKING = 0.2  # what a sentence that asks loses: it seldom answers
 
 
@@ -123,9 +125,13 @@ class Ranking:
     @cached_property
     def _whole(self) -> NDArray[np.float32]:
         """(question tokens, hits): the best match of each token in each whole passage."""
+        return np.maximum.reduceat(self.reading.matches, self._firsts, axis=1)
+
+    @cached_property
+    def _firsts(self) -> NDArray[np.int64]:
+        """(hits,), where the sentences of each begin."""
         owner = self.reading.owner
-        firsts = np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
-        return np.maximum.reduceat(self.reading.matches, firsts, axis=1)
+        return np.flatnonzero(np.append(True, owner[1:] != owner[:-1]))
 
     def _local_weights(self) -> NDArray[np.float64]:
         """The question's weights, less for a token that most sentences of the best hits hold."""
@@ -154,9 +160,19 @@ class Ranking:
         return self.generation.document(self.reading.hits[hit].passage.document)
 
     def rerank(self, hits: Sequence[Hit], weight: float) -> list[Hit]:
-        """The hits, to those that were read their passage's similarity added, best first."""
-        read = [
-            replace(hit, score=hit.score + weight * float(self.similarity[number]))
-            for number, hit in enumerate(self.reading.hits)
-        ]
-        return sorted(read, key=lambda hit: (-hit.score, hit.id)) + list(hits[len(read) :])
+        """The hits, best first, to those that were read ``weight`` times their worth added.
+
+        Worth is the passage's similarity, a share of the score of its best sentence, and one of its
+        cosine with the passage that is best so far: what is like the best is about the same thing,
+        the relevance feedback of Rocchio (1971) taken from one passage.
+        """
+        read = self.reading.hits
+        if not read:
+            return list(hits)
+        best = np.maximum(np.maximum.reduceat(self.scores, self._firsts), 0.0)
+        scores = np.array([hit.score for hit in read], np.float64)
+        scores += weight * (self.similarity + _BEST_SHARE * best)
+        rows = self.generation.rows([hit.id for hit in read])
+        scores += weight * _LIKE_SHARE * (rows @ rows[scores.argmax()])
+        scored = [replace(h, score=s) for h, s in zip(read, scores.tolist(), strict=True)]
+        return sorted(scored, key=lambda hit: (-hit.score, hit.id)) + list(hits[len(read) :])
