@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rag.build import Plan, Report
     from rag.encoder import Encoder
     from rag.evals.results import Results
+    from rag.home import Home
     from rag.index import Index
     from rag.types import Answer
     from rag.workers import Workers
@@ -89,12 +90,12 @@ def index(
 
     if full + plan + check + rollback > 1 and not {full, plan} == {True}:
         raise typer.BadParameter("--plan, --check and --rollback are used one at a time")
+    home = find_home(index)
     if check or rollback:
-        print(_checked(index) if check else _rolled_back(index))
+        print(home.check() if check else _rolled_back(home))
         return
     settings = load_settings(settings_file)
     encoder = SentenceEncoder(settings.model, settings.engine)
-    home = find_home(index)
     if plan:
         from rag.build import plan_index
 
@@ -482,16 +483,8 @@ def _workers(count: int) -> Workers:
     return Workers(count)
 
 
-def _checked(index: str) -> str:
-    from rag.home import find_home
-
-    return find_home(index).check()
-
-
-def _rolled_back(index: str) -> str:
-    from rag.home import find_home
-
-    manifest = find_home(index).roll_back()
+def _rolled_back(home: Home) -> str:
+    manifest = home.roll_back()
     return f"Generation {manifest.generation} of {manifest.created} is in use again."
 
 

@@ -253,8 +253,8 @@ class GenerationWriter(StoreWriter):
                 "SELECT id, heading, sentences FROM passages WHERE document = ? ORDER BY id", (row,)
             ):
                 sentences = json.loads(spans)
-                words = text[sentences[0][0] : sentences[-1][1]]
-                yield number, name, f"{document.context(heading)}\n{words}"
+                start, end = sentences[0][0], sentences[-1][1]
+                yield number, name, document.searchable(heading, start, end)
 
 
 def current_folder(index: Path) -> Path:

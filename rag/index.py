@@ -1,4 +1,4 @@
-"""What questions need of an index, and where one is kept."""
+"""What questions need of an index."""
 
 from __future__ import annotations
 

@@ -33,6 +33,10 @@ class Document:
         title = "" if self.title == PurePosixPath(self.name).stem else self.title
         return "\n".join(part for part in (title, heading) if part)
 
+    def searchable(self, heading: str, start: int, end: int) -> str:
+        """What a passage is found by: its words, after its context."""
+        return f"{self.context(heading)}\n{self.text[start:end]}"
+
     def page(self, offset: int) -> int | None:
         """The page, from 1, on which the character at ``offset`` stands; None without pages."""
         return bisect_right(self.pages, offset) or None

@@ -11,10 +11,11 @@ import pytest
 from ir_measures import R, nDCG
 
 from rag.answer import answer
+from rag.cache import cache_folder
 from rag.errors import BadIndex, EvalError
 from rag.evals.compare import compare, find_shortfalls
 from rag.evals.results import Results, read_results
-from rag.evals.run import OpenSet, cache_folder, evaluate, open_set, write_run
+from rag.evals.run import OpenSet, evaluate, open_set, write_run
 from rag.generation import Generation
 from rag.settings import Settings
 from tests.encoders import WordEncoder
@@ -112,10 +113,10 @@ def test_the_index_is_made_anew_when_the_code_that_makes_it_changes(
 
 def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "chapter-and-verse" / "evals"
+    assert cache_folder("evals") == tmp_path / "chapter-and-verse" / "evals"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "chapter-and-verse" / "evals"
+    assert cache_folder("evals") == tmp_path / "home" / ".cache" / "chapter-and-verse" / "evals"
 
 
 def test_a_set_with_errors_is_not_indexed(tmp_path: Path, words: WordEncoder) -> None:

@@ -19,7 +19,7 @@ from rag.lexical import Lexical, inverse_frequency, read_fields, read_words, wri
 from rag.milvus import MilvusHome
 from rag.milvus.client import Address, Client, Row
 from rag.milvus.layout import days, key_of, parts, word_layout
-from rag.milvus.words import Words
+from rag.milvus.words import WordCounts
 from rag.settings import Settings
 from rag.web.library import Library
 from tests.encoders import WordEncoder
@@ -95,7 +95,7 @@ def test_the_weights_give_the_scores_of_bm25(
     passages = [(n, f"{n // 2}", " ".join(words)) for n, words in enumerate(texts)]
     folder = tmp_path_factory.mktemp("words") / "lexical"
     write_lexical(folder, passages)
-    lexical, words = Lexical(folder), Words()
+    lexical, words = Lexical(folder), WordCounts()
     fields = dict(read_fields(passages))
     for found in fields.values():
         words.add(found)
@@ -112,7 +112,7 @@ def test_the_weights_give_the_scores_of_bm25(
             assert score == pytest.approx(wanted.get(number, 0.0), rel=1e-4, abs=1e-5)
 
 
-def _rarity(words: Words, field: str, stem: str) -> float:
+def _rarity(words: WordCounts, field: str, stem: str) -> float:
     return inverse_frequency(words.passages, words.standing[field][stem])
 
 
@@ -139,6 +139,10 @@ def test_a_date_means_a_range_of_days(date: str | None, first: int, last: int) -
 
 
 # Generations
+
+
+class _Killed(BaseException):
+    pass
 
 
 def test_a_rebuild_reads_only_what_changed_and_keeps_the_one_before(
@@ -176,6 +180,29 @@ def test_there_is_nothing_to_return_to(home: MilvusHome, corpus: Path) -> None:
         home.roll_back()
 
 
+def test_a_copy_that_was_stopped_is_not_returned_to(
+    home: MilvusHome, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild(home, corpus, WordEncoder(), Settings())
+    was = home.stamp()
+    (corpus / "wasps.txt").write_text("Wasps build with paper.\n")
+    rebuild(home, corpus, WordEncoder(), Settings())
+    (corpus / "wasps.txt").write_text("Wasps sleep.\n")
+    insert = Client.insert
+
+    def send(client: Client, collection: str, rows: Sequence[Row]) -> None:
+        if "sentences" in rows[0]:
+            raise _Killed
+        insert(client, collection, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "insert", send)
+        with pytest.raises(_Killed):
+            rebuild(home, corpus, WordEncoder(), Settings())
+    home.roll_back()
+    assert home.stamp() == was
+
+
 def test_another_machine_encodes_only_what_changed(
     home: MilvusHome, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,10 +227,6 @@ def test_other_settings_read_everything_anew(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
     there = MilvusHome(str(tmp_path / "index.db"))
     assert rebuild(there, corpus, WordEncoder(), Settings(passage_tokens=100)).encoded == 3
-
-
-class _Killed(BaseException):
-    pass
 
 
 def test_copying_goes_on_where_it_was_stopped(

@@ -20,6 +20,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.cache import cache_folder
+
 _RECORD = "export.json"
 _FILES = ("model.onnx", "tokenizer.json", "shape.json")
 
@@ -29,7 +31,7 @@ def open_exported(folder: Path, name: str, digest: str) -> Exported:
 
     Raises ModelError when the model cannot be exported.
     """
-    home = _cache_folder() / digest
+    home = cache_folder("models") / digest
     files = _read(home)
     if files is None:
         sys.stderr.write(f"Preparing the model {name} for this machine, once: some seconds\n")
@@ -84,12 +86,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _cache_folder() -> Path:
-    """As the XDG Base Directory Specification has it."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    return Path(base) / "chapter-and-verse" / "models"  # Path.home() raises where there is none
 
 
 def _read(home: Path) -> dict[str, bytes] | None:

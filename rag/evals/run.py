@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 import rag
 from rag.answer import answer
 from rag.build import Progress, build_index
+from rag.cache import cache_folder
 from rag.documents import find_documents, read_document
 from rag.encoder import Encoder
 from rag.errors import DocumentError, EvalError
@@ -84,7 +84,7 @@ def open_set(
         questions = read_questions(path, _texts_of_index(generation))
         shaped = settings.with_shape_of(generation.settings)
         return OpenSet(path, tuple(questions), generation, shaped)
-    home = _home_of(path, encoder, settings, cache or cache_folder())
+    home = _home_of(path, encoder, settings, cache or cache_folder("evals"))
     ids: dict[str, str] = {}
     if layout == "spans":
         corpus = path / "corpus"
@@ -128,12 +128,6 @@ def write_run(results: Results, file: Path) -> None:
             scores = run_scores(outcome.ranking)
             for rank, (document, score) in enumerate(scores.items(), start=1):
                 lines.write(f"{outcome.id} Q0 {document} {rank} {score!r} chapter-and-verse\n")
-
-
-def cache_folder() -> Path:
-    """Where the indexes of question sets are kept between runs."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "chapter-and-verse" / "evals"
 
 
 class _Run:

@@ -7,7 +7,7 @@
     NAME_3f2a…_words     in how many passages each word stands
 
 A generation is built in a folder of this machine as any other, and then copied. Its name is made of
-its contents, so that copying goes on where it was stopped; the alias is moved last, so that every
+its manifest, so that copying goes on where it was stopped; the alias is moved last, so that every
 question is answered from a whole generation.
 """
 

@@ -28,11 +28,11 @@ _BATCH = 1_000  # rows of a query
 _DEPTH = 400  # of a search through a graph, at least
 _NOT_FOUND, _NOT_LOADED = {100, 1600}, 101  # codes of Milvus: collection, alias
 _PAUSES = (0.2, 1.2)  # seconds before a call is made again whose server did not answer
+_PATIENCE = (1.0, 5.0, 15.0, 30.0)  # the same, of a build's
 _CHANNEL = {  # in milliseconds: a server that is back is soon seen, and none is asked too often
     "grpc.max_reconnect_backoff_ms": 1_000,
     "grpc.keepalive_time_ms": 300_000,
 }
-_PATIENCE = (1.0, 5.0, 15.0, 30.0)  # the same, of a build's
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from hashlib import sha256
-from pathlib import Path
 
 from rag.build import Progress, return_to_last
+from rag.cache import cache_folder
 from rag.encoder import Encoder
 from rag.errors import BadIndex, IndexMissing
 from rag.generation import Generation, open_generation, write_generation
-from rag.index import Index
 from rag.manifest import Manifest
 from rag.milvus.client import Address, Client
 from rag.milvus.layout import parts
@@ -31,12 +29,9 @@ class MilvusHome:
         self._client = Client(Address.parse(address))
         place = self._client.address
         digest = sha256(f"{place.uri}/{place.name}".encode()).hexdigest()[:16]
-        self.folder = _cache_folder() / f"{place.name}-{digest}"
+        self.folder = cache_folder("milvus") / f"{place.name}-{digest}"
 
-    def open(self) -> Index:
-        return self._open()
-
-    def _open(self) -> MilvusIndex:
+    def open(self) -> MilvusIndex:
         return MilvusIndex(self._client, self._client.resolve())
 
     def stamp(self) -> Hashable:
@@ -45,7 +40,7 @@ class MilvusHome:
     def fetch(self, encoder: Encoder, settings: Settings) -> None:
         """Copy it back, unless what was built here is newer or it was made by other settings."""
         try:
-            there = self._open()
+            there = self.open()
         except IndexMissing:
             return
         made_by = (there.head.model_digest, there.settings.shape())
@@ -70,7 +65,7 @@ class MilvusHome:
             self._drop_all_but({name, before})
 
     def check(self) -> str:
-        index = self._open()
+        index = self.open()
         for name in index.names:
             index.document(name)
         found = self._client.count(index.name)
@@ -83,15 +78,15 @@ class MilvusHome:
 
     def roll_back(self) -> Manifest:
         current = self._client.resolve()
-        before = [name for name in self._generations() if name != current]
+        before = [index for index in self._whole() if index.name != current]
         if not before:
             raise IndexMissing(
                 f"{self._client.address.shown} holds no generation before {current}: run rag index"
             )
         with suppress(BadIndex):  # so that the next build begins from what is in use
             return_to_last(self.folder)
-        self._client.use(before[0])
-        return self._open().manifest
+        self._client.use(before[0].name)
+        return before[0].manifest
 
     def _in_use(self) -> str:
         try:
@@ -99,9 +94,15 @@ class MilvusHome:
         except IndexMissing:
             return ""
 
-    def _generations(self) -> list[str]:
+    def _whole(self) -> Iterator[MilvusIndex]:
+        """The generations that were copied to their end."""
         names = set(self._client.collections())
-        return sorted(name for name in names if names.issuperset(parts(name)))
+        for name in names:
+            if names.issuperset(parts(name)):
+                with suppress(BadIndex):
+                    index = MilvusIndex(self._client, name)
+                    if self._client.count(name) == len(index):
+                        yield index
 
     def _drop_all_but(self, kept: set[str]) -> None:
         whole = {part for name in kept for part in (name, *parts(name))}
@@ -123,9 +124,3 @@ class MilvusHome:
             if fetched == built.name:
                 return collection
         return collection_name(self._client.address.name, built.manifest)
-
-
-def _cache_folder() -> Path:
-    """As the XDG Base Directory Specification has it."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "chapter-and-verse" / "milvus"

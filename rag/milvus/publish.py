@@ -18,7 +18,7 @@ from rag.lexical import read_fields
 from rag.manifest import Entry, Manifest
 from rag.milvus import layout
 from rag.milvus.client import Client, Row
-from rag.milvus.words import Words
+from rag.milvus.words import WordCounts
 from rag.store import Stored, row_of
 from rag.types import Document
 
@@ -99,12 +99,12 @@ def _searchable(generation: Generation) -> Iterator[tuple[int, str, str]]:
     for document in _documents(generation):
         ids = generation.passage_ids([document.name])
         for number, passage in zip(ids, generation.passages(ids), strict=True):
-            words = document.text[passage.start : passage.end]
-            yield number, document.name, f"{document.context(passage.heading)}\n{words}"
+            words = document.searchable(passage.heading, passage.start, passage.end)
+            yield number, document.name, words
 
 
-def _count_words(generation: Generation) -> Words:
-    words = Words()
+def _count_words(generation: Generation) -> WordCounts:
+    words = WordCounts()
     for _, fields in read_fields(_searchable(generation)):
         words.add(fields)
     return words
@@ -159,7 +159,7 @@ def _known_of(entry: Entry, generation: Generation) -> Row:
     }
 
 
-def _passage_rows(generation: Generation, words: Words) -> Iterator[Row]:
+def _passage_rows(generation: Generation, words: WordCounts) -> Iterator[Row]:
     fields = read_fields(_searchable(generation))
     for name in generation.digests():
         for row in _rows_of(generation.stored(name)):
@@ -186,7 +186,7 @@ def _rows_of(stored: Stored) -> Iterator[Row]:
         }
 
 
-def _word_rows(words: Words) -> Iterator[Row]:
+def _word_rows(words: WordCounts) -> Iterator[Row]:
     for word, number in words.dimensions.items():
         text, near, form = (counts[word] for counts in words.standing.values())
         row = {"id": layout.key_of(word), "dimension": number}

@@ -42,7 +42,7 @@ _MOST_ALIKE = 1_000  # documents that are named as nearly the same
 _ENTRY = ("name", "digest", "passages", "characters", "seal")
 
 
-class Words:
+class MilvusVocabulary:
     """What the collection knows of words; implements ``rag.index.Vocabulary``."""
 
     def __init__(self, client: Client, collection: str, passages: int) -> None:
@@ -97,7 +97,7 @@ class MilvusIndex:
         # The manifest without its documents, of which there may be millions.
         self.head = Manifest.parse(self._stored_text(self._manifest_row()), self._where)
         self.settings = Settings.from_dict(self.head.settings, self._where)
-        self.lexical = Words(client, words, self.head.passages)
+        self.lexical = MilvusVocabulary(client, words, self.head.passages)
         self._row = lru_cache(_CACHED_DOCUMENTS)(self._read_document_row)
         self.document = lru_cache(_CACHED_DOCUMENTS)(self._read_document)
 

@@ -18,7 +18,7 @@ _LONGEST_WORD = 1_000  # characters: no question holds a longer one
 
 
 @dataclass
-class Words:
+class WordCounts:
     """In how many passages each word stands, and how long the passages are."""
 
     passages: int = 0
