@@ -51,7 +51,7 @@ def answer(
         whole = meant if part != meant else ""
         asked = read_question(part, encoder, generation, earlier, whole)
         clock.lap("encode")
-        found.append(_find(asked, generation, settings, scope, clock))
+        found.append(_find(asked, generation, encoder, settings, scope, clock))
     return _join(question, found, settings.max_quotes, clock)
 
 
@@ -69,6 +69,7 @@ class _Found:
 def _find(
     asked: Question,
     generation: Index,
+    encoder: Encoder,
     settings: Settings,
     scope: Scope,
     clock: _Clock,
@@ -78,7 +79,7 @@ def _find(
     ranking = Ranking(asked, read_hits(asked, found, generation), generation)
     hits = ranking.rerank(found, settings.rerank_weight)
     clock.lap("rerank")
-    signals = read_signals(ranking)
+    signals = read_signals(ranking, encoder)
     confidence = judge(signals)
     choice = choose_quotes(ranking, settings.max_quotes)
     if confidence < settings.threshold:

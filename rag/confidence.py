@@ -1,4 +1,4 @@
-"""How sure it is that the documents answer a question: a logistic model on five named signals.
+"""How sure it is that the documents answer a question: a logistic model on seven named signals.
 
 Its weights stand in confidence.json, with the command that made them.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from rag.encoder import Encoder
 from rag.lexical import Word, read_words
 from rag.question import asks_whether
 from rag.rerank import Ranking
@@ -24,37 +25,48 @@ MODEL = Path(__file__).with_name("confidence.json")
 _OPPOSITES = Path(__file__).with_name("opposites.txt")
 _DENIALS = frozenset("not never no neither nor without cannot".split())
 _COMMON = 1.0  # added to a word's rarity, lest a common one count nothing among few documents
-SIGNALS = ("around", "passage", "said", "unsaid_names", "contradicted")
+SIGNALS = (
+    "around", "passage", "alone", "said", "unsaid_names", "unsaid_numbers", "contradicted",
+)  # fmt: skip
 
 
-def read_signals(ranking: Ranking) -> dict[str, float]:
+def read_signals(ranking: Ranking, encoder: Encoder) -> dict[str, float]:
     """The signals of one question.
 
     around: weighted MaxSim of the passage around the best sentence; passage: cosine of the nearest
-    passage; said: the share of the question's words, by rarity, that stand in the best sentence or
-    beside it; unsaid_names: the share of names and numbers among them that do not; contradicted:
-    the share in the best sentence, where it says the opposite of another word. A question that
-    leans on its thread and has no such word, as "Why?", has them all said.
+    passage; alone: cosine of the best sentence, read without its passage; said: the share of the
+    question's words, by rarity, that stand in the best sentence or beside it; unsaid_names: the
+    share of names among them that do not; unsaid_numbers: the share of numbers that the sentence
+    itself lacks; contradicted: the share in the best sentence, where it says the opposite of
+    another word. A question that leans on its thread and has no such word, as "Why?", has them all
+    said.
     """
     question, hits = ranking.question, ranking.reading.hits
     if not np.isfinite(ranking.scores).any():
         return dict.fromkeys(SIGNALS, 0.0)
     best = int(ranking.scores.argmax())
-    here = _stems(read_words(ranking.texts[best]))
+    sentence = ranking.texts[best]
+    here = _stems(read_words(sentence))
     near = _stems(read_words(_surroundings(best, ranking)))
     rarity = dict(zip(question.words, (question.rarity + _COMMON).tolist(), strict=True))
     content = [word for word in rarity if not word.is_stop]
     counted = content if content or question.carried else list(rarity)
     whole = sum(rarity[word] for word in counted) or 1.0
+
+    def share(words: Iterable[Word]) -> float:
+        return float(sum(rarity[word] for word in words) / whole)
+
     unsaid = [word for word in counted if word.stem not in near]
-    names = [word for word in unsaid if _is_name(word, question.text)]
-    opposed = contradicts(question.text, ranking.texts[best])
+    lacking = [word for word in counted if word.stem not in here]
+    said = [word for word in counted if word.stem in here]
     return {
         "around": float(ranking.similarity[ranking.reading.owner[best]]),
         "passage": max(hit.vector for hit in hits),
-        "said": 1 - sum(rarity[word] for word in unsaid) / whole if rarity else 0.0,
-        "unsaid_names": sum(rarity[word] for word in names) / whole,
-        "contradicted": opposed * sum(rarity[w] for w in counted if w.stem in here) / whole,
+        "alone": float(encoder.encode([sentence])[0].vector @ question.encoding.vector),
+        "said": 1 - share(unsaid) if rarity else 0.0,
+        "unsaid_names": share(word for word in unsaid if _is_name(word, question.text)),
+        "unsaid_numbers": share(word for word in lacking if word.text[0].isdigit()),
+        "contradicted": contradicts(question.text, sentence) * share(said),
     }
 
 
@@ -97,9 +109,8 @@ def _surroundings(index: int, ranking: Ranking) -> str:
 
 
 def _is_name(word: Word, question: str) -> bool:
-    """A number, or a word with a capital that neither begins the question nor is one of many."""
-    capital = word.text[0].isupper() and word.start > 0 and not question.isupper()
-    return word.text[0].isdigit() or capital
+    """A word with a capital that neither begins the question nor is one of many."""
+    return word.text[0].isupper() and word.start > 0 and not question.isupper()
 
 
 @lru_cache(1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -18,17 +19,17 @@ from rag.settings import Settings
 from tests.encoders import WordEncoder
 
 ROOT = Path(__file__).parent.parent
-WEIGHTS = {"around": 2.0, "passage": 1.0, "said": 0.0, "unsaid_names": -4.0, "contradicted": -3.0}
+WEIGHTS = dict.fromkeys(SIGNALS, 0.0) | {"around": 2.0, "passage": 1.0, "unsaid_names": -4.0}
 MODEL = {"weights": WEIGHTS, "bias": 1}
-AGAINST = {"unsaid_names", "contradicted"}  # signals that the documents do not answer
+AGAINST = {"unsaid_names", "unsaid_numbers", "contradicted"}  # that the documents do not answer
 
 shares = st.floats(0, 1)
 signals = st.fixed_dictionaries(dict.fromkeys(SIGNALS, shares))
 
 
 def test_the_model_by_hand() -> None:
-    read = {"around": 0.5, "passage": 1.0, "said": 0.9, "unsaid_names": 0.25, "contradicted": 1.0}
-    assert judge(read, MODEL) == 1 / (1 + math.exp(1.0))
+    read = dict.fromkeys(SIGNALS, 0.9) | {"around": 0.5, "passage": 1.0, "unsaid_names": 0.25}
+    assert judge(read, MODEL) == 1 / (1 + math.exp(-2.0))
 
 
 @given(signals, st.sampled_from(SIGNALS), shares)
@@ -77,17 +78,38 @@ def test_no_two_words_are_opposites_twice() -> None:
     assert len(set(pairs)) == len(pairs)
 
 
+def ask(folder: Path, text: str, *questions: str) -> list[Mapping[str, float]]:
+    """The signals of each question asked of one document."""
+    (folder / "corpus").mkdir()
+    (folder / "corpus" / "island.txt").write_text(text)
+    encoder = WordEncoder()
+    build_index(folder / "corpus", folder / "index", encoder, Settings())
+    generation = open_generation(folder / "index")
+    return [answer(each, generation, encoder, Settings()).signals for each in questions]
+
+
 def test_it_is_less_sure_of_what_says_the_opposite(tmp_path: Path) -> None:
-    (tmp_path / "corpus").mkdir()
     text = "The island is dependent on the support of its northern neighbour."
-    (tmp_path / "corpus" / "island.txt").write_text(text)
-    encoder, index = WordEncoder(), tmp_path / "index"
-    build_index(tmp_path / "corpus", index, encoder, Settings())
-    signals = [
-        answer(question, open_generation(index), encoder, Settings()).signals["contradicted"]
-        for question in ("Who is dependent on support?", "Who is not dependent on support?")
-    ]
-    assert signals == [0, 1]
+    signals = ask(
+        tmp_path, text, "Who is dependent on support?", "Who is not dependent on support?"
+    )
+    assert [each["contradicted"] for each in signals] == [0, 1]
+
+
+def test_a_name_may_stand_beside_the_sentence_but_a_number_must_stand_in_it(tmp_path: Path) -> None:
+    text = "Skokholm had a lighthouse in 1916. Puffins nest on its cliffs."
+    beside, within = ask(
+        tmp_path, text, "Do puffins nest on cliffs of Skokholm in 1916?", "Is Skokholm of 1916?"
+    )
+    assert beside["unsaid_names"] == within["unsaid_names"] == within["unsaid_numbers"] == 0
+    assert beside["unsaid_numbers"] > 0
+
+
+def test_a_sentence_is_read_without_its_passage(tmp_path: Path) -> None:
+    text = "Puffins nest on cliffs. The lighthouse is white."
+    (signals,) = ask(tmp_path, text, "puffins nest on cliffs")
+    assert signals["alone"] == pytest.approx(1, abs=1e-6)
+    assert signals["passage"] < 0.95
 
 
 def example(strength: float, *, answerable: bool, held_out: bool = False) -> Example:
