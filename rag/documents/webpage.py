@@ -1,8 +1,14 @@
-"""HTML: what a page is about, without menus and footers, as Markdown. Nothing is run or fetched."""
+"""HTML: what a page is about, without menus and footers, as Markdown. Nothing is run or fetched.
+
+Trafilatura tells where in the page that is; the text is the page's own, for trafilatura loses
+headings, paragraphs, and spaces between words.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag.documents.content import (
@@ -19,7 +25,7 @@ from rag.documents.decoding import decode
 from rag.errors import DocumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _Element = Any  # of lxml, which has no types
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
@@ -36,10 +42,13 @@ _INLINE = {
 }
 _SHORT = 250  # characters: where trafilatura finds so little, the whole page is read
 _LONG = 2_000_000  # characters of a page: trafilatura can take minutes and gigabytes for more
+_MOST = 0.9  # of what trafilatura finds is in the element that is read
+_LEAST = 0.5  # of the page's text is in it, else the whole page is read
 _NOT_TEXT = {
     *("script", "style", "noscript", "template", "iframe", "object", "svg", "math", "canvas"),
-    *("audio", "video", "select", "button", "textarea", "nav", "footer", "aside", "title"),
+    *("audio", "video", "select", "button", "textarea", "nav", "footer", "title"),
 }
+_NOT_TEXT_ROLES = {"navigation", "contentinfo", "search"}
 
 _SOURCES = ("og:site_name", "dc.publisher", "og:url")
 _DATES = (
@@ -49,13 +58,28 @@ _DATES = (
 _PUBLISHED = re.compile(r'"datePublished"\s*:\s*"([^"]{4,40})"')  # JSON-LD
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Block:
+    """A block of Markdown, and where it stands in the page."""
+
+    text: str
+    place: _Element  # the innermost element around it that is not inside a line
+    links: bool  # whether it is nothing but links to elsewhere
+    aside: bool
+
+    @property
+    def letters(self) -> str:
+        return "".join(filter(str.isalnum, self.text))
+
+
 def read(file: File) -> Content:
     page = decode(file.data)
     tree = _parse(page)
     metadata = _metadata(tree)
-    text = _main_text(tree) if len(page) <= _LONG else ""
+    found = _find_content(tree) if len(page) <= _LONG else set()
+    body = tree.find("body")
     return Content(
-        text if len(text) > _SHORT else _text(tree.find("body")),
+        "" if body is None else join_blocks(_choose(body, found)),
         layout="markdown",
         title=metadata.get("og:title") or _title(tree, metadata.get("og:site_name", "")),
         date=_date(tree, metadata),
@@ -63,11 +87,43 @@ def read(file: File) -> Content:
     )
 
 
-def _main_text(tree: _Element) -> str:
+def _find_content(tree: _Element) -> set[str]:
+    """The letters of the blocks that trafilatura takes for content."""
     from trafilatura import bare_extraction
 
     found: Any = bare_extraction(tree, include_comments=False, favor_recall=True)
-    return _text(found.body) if found else ""
+    return {block.letters for block in _blocks(found.body)} - {""} if found else set()
+
+
+def _choose(page: _Element, found: Collection[str]) -> list[str]:
+    """All blocks of the innermost element around most of what was found, in the page's order.
+
+    Links elsewhere and asides are only taken where they were found themselves. Where that element
+    has little of the page, its main part is read, or all of it.
+    """
+    own = list(_blocks(page))
+    taken = [each for each in own if each.letters in found or not (each.links or each.aside)]
+    sizes = Counter[_Element]()
+    for each in taken:
+        if each.letters in found:
+            sizes.update(dict.fromkeys((each.place, *each.place.iterancestors()), len(each.text)))
+    if sizes[page] <= _SHORT:
+        return [each.text for each in own if not each.aside]
+    around = sorted(
+        (element for element, size in sizes.items() if size >= _MOST * sizes[page]),
+        key=lambda element: sum(1 for _ in element.iterancestors()),
+    )
+    main = next(filter(_is_main, around), page)
+    nearest, whole = (
+        [each for each in taken if each.place in inside]
+        for inside in ({*element.iter()} for element in (around[-1], main))
+    )
+    chosen = nearest if _size(nearest) >= _LEAST * _size(whole) else whole
+    return [each.text for each in chosen]
+
+
+def _size(blocks: Iterable[_Block]) -> int:
+    return sum(len(each.text) for each in blocks)
 
 
 def _parse(text: str) -> _Element:
@@ -123,33 +179,59 @@ def _date(tree: _Element, metadata: dict[str, str]) -> str | None:
     return next(filter(None, map(iso_date, stated)), None)
 
 
-def _text(root: _Element | None) -> str:
-    return "" if root is None else join_blocks(_blocks(root))
+def _blocks(root: _Element) -> Iterator[_Block]:
+    """The blocks of Markdown in ``root``, of HTML or of what trafilatura makes of it.
 
-
-def _blocks(root: _Element) -> Iterator[str]:
-    """The blocks of Markdown in ``root``, of HTML or of what trafilatura makes of it."""
+    What only leads to other places in the page is none, unless it is a heading.
+    """
     from lxml import etree
 
-    mark = ""
+    mark = link = ""
+    asides = 0
     line: list[str] = []
+    said: set[str] = set()  # the kinds of link in which the line's words stand, "" for none
     walk = etree.iterwalk(root, events=("start", "end"))
     for event, element in walk:
+        starts = event == "start"
         if element.tag not in _INLINE:
-            if text := block(mark, "".join(line)):
-                yield text
-                mark = ""
-            line = []
-            mark = _mark(element) or mark if event == "start" else ""
-        if event == "end":
-            line.append(element.tail or "")
-        elif element.tag in _NOT_TEXT:
+            text = block(mark, "".join(line))
+            if text and (said != {"here"} or mark.startswith("#")):
+                place = element.getparent() if starts else element
+                yield _Block(text, place, "elsewhere" in said and "" not in said, asides > 0)
+            mark = _mark(element) or ("" if text else mark) if starts else ""
+            line, said = [], set()
+        if element.tag == "a":
+            link = _kind(element) if starts else ""
+        asides += (element.tag == "aside") * (1 if starts else -1)
+        words = ""
+        if not starts:
+            words = element.tail or ""
+        elif _is_no_text(element):
             walk.skip_subtree()
         elif cells := _cells(element):
-            yield from _row(cells)
+            yield from _row(element, cells, asides > 0)
             walk.skip_subtree()
         else:
-            line += [LINE_BREAK if element.tag in _BREAKS else "", element.text or ""]
+            words = (LINE_BREAK if element.tag in _BREAKS else "") + (element.text or "")
+        line.append(words)
+        if any(map(str.isalnum, words)):
+            said.add(link)
+
+
+def _is_no_text(element: _Element) -> bool:
+    """Of a link within the page: whether it is a mere sign, as beside a heading."""
+    if element.tag == "a" and _kind(element) == "here":
+        return not any(map(str.isalnum, "".join(element.itertext())))
+    return element.tag in _NOT_TEXT or element.get("role") in _NOT_TEXT_ROLES
+
+
+def _kind(link: _Element) -> str:
+    target = link.get("href")
+    return "" if target is None else "here" if target.startswith("#") else "elsewhere"
+
+
+def _is_main(element: _Element) -> bool:
+    return "main" in (element.tag, element.get("role"))
 
 
 def _mark(element: _Element) -> str:
@@ -165,9 +247,12 @@ def _cells(element: _Element) -> list[_Element]:
     return [cell for cell in element if cell.tag in _CELLS]
 
 
-def _row(cells: list[_Element]) -> Iterator[str]:
+def _row(element: _Element, cells: Sequence[_Element], aside: bool) -> Iterator[_Block]:
     """A row with one cell filled is no row but a paragraph."""
-    texts = [" ".join(_blocks(cell)) for cell in cells]
+    found = [list(_blocks(cell)) for cell in cells]
+    texts = [" ".join(each.text for each in blocks) for blocks in found]
     filled = [text for text in texts if text]
     if filled:
-        yield row(texts) if len(filled) > 1 else filled[0]
+        links = all(each.links for blocks in found for each in blocks)
+        text = row(texts) if len(filled) > 1 else filled[0]
+        yield _Block(text, element, links, aside)

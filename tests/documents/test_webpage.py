@@ -49,6 +49,48 @@ def test_a_page_becomes_markdown_of_its_main_text(read: Read) -> None:
     assert (document.layout, document.body) == ("markdown", 0)
 
 
+MANUAL = f"""<html><body><div class="cookies">We use cookies. {PARAGRAPH}</div>
+<div role="navigation"><p>Where {PARAGRAPH}</p></div>
+<div class="page"><ul class="toc"><li><a href="#disks">2.1. Disks</a></li></ul>
+<div class="titlepage"><h2 class="title"><a id="c"></a>2. Storage<a href="#c">¶</a></h2></div>
+<p>{PARAGRAPH} {PARAGRAPH} {PARAGRAPH} {PARAGRAPH}</p>
+<div class="sidebar"><p class="title">NOTE Sizes</p><p>A disk has <i>sectors</i>, too.</p></div>
+<h3><a href="#disks">2.1. Disks</a></h3>
+<ul><li><div>the <code>sdb</code> disk, <b>4 GB</b>;</div></li><li>as <tt>sde</tt> disk</li></ul>
+<p><a href="/7">More on ships</a>, <a href="/8">more on planes</a></p>
+<aside><p>Subscribe for more of this.</p></aside>
+<pre>format <b>/dev/sdb</b>
+mount /dev/sdb</pre>
+<p>{PARAGRAPH} {PARAGRAPH} {PARAGRAPH} See <a href="/8">planes</a>.</p></div>
+<div>All rights reserved</div></body></html>"""
+
+
+def test_the_text_is_the_page_s_own(read: Read) -> None:
+    """Trafilatura would leave out the headings and the note, and write "thesdb disk"."""
+    text = read("manual.html", MANUAL.encode()).text
+    long = f"{PARAGRAPH} {PARAGRAPH} {PARAGRAPH}"
+    assert text.split("\n\n") == [
+        "## 2. Storage",
+        f"{long} {PARAGRAPH}",
+        "NOTE Sizes",
+        "A disk has sectors, too.",
+        "### 2.1. Disks",
+        "- the sdb disk, 4 GB;\n- as sde disk",
+        "format /dev/sdb\nmount /dev/sdb",
+        f"{long} See planes.",
+    ]
+
+
+def test_where_little_is_found_the_main_part_is_read_or_all_of_it(read: Read) -> None:
+    found = f"<div><p>{PARAGRAPH} {PARAGRAPH} {PARAGRAPH} {PARAGRAPH}</p></div>"
+    more = "".join(f"<div><dl><dt>Word {i}</dt><dd>Its use</dd></dl></div>" for i in range(40))
+    loose = read_page(read, f"<div>Above</div>{found}{more}").text
+    assert loose.startswith("Above\n\n")
+    assert loose.endswith("- Word 39\n- Its use")
+    main = read_page(read, f"<div>Above</div><main>{found}{more}</main>").text
+    assert main == loose.removeprefix("Above\n\n")
+
+
 def test_the_metadata_of_a_page(read: Read) -> None:
     document = read("a.htm", PAGE.encode())
     assert document.title == "Coalition ends"
