@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from filelock import FileLock, Timeout
 
 from rag.codes import Coded, code
-from rag.documents import file_digest, find_documents, read_document
+from rag.documents import NO_READER, file_digest, find_documents, read_document
 from rag.encoder import Encoder, Encoding
 from rag.errors import BadIndex, CorpusError, DocumentError, IndexMissing
 from rag.generation import (
@@ -404,8 +405,23 @@ def _read_holder(holder: Path) -> str:
         return "just begun"
 
 
+def list_skipped(skipped: Iterable[Skipped]) -> Iterator[str]:
+    """A line for each file and why; one for all of a kind that has no reader, these first."""
+    kinds: defaultdict[str, list[str]] = defaultdict(list)
+    single: list[str] = []
+    for file in skipped:
+        if file.reason.startswith(NO_READER):
+            kinds[file.reason].append(file.name)
+        else:
+            single.append(f"{file.name}: {file.reason}")
+    for reason, names in kinds.items():
+        more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        yield f"{names[0]}{more}: {reason}"
+    yield from single
+
+
 def _nothing_to_read(corpus: Path, skipped: Iterable[Skipped]) -> str:
-    reasons = "".join(f"\n  {file.name}: {file.reason}" for file in skipped)
+    reasons = "".join(f"\n  {line}" for line in list_skipped(skipped))
     kinds = ".txt, .md, .html, .pdf, .docx or .csv"
     return f"there is nothing to read in {corpus}: put {kinds} files there{reasons}"
 

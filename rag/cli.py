@@ -504,6 +504,7 @@ def _plan_lines(plan: Plan) -> Iterable[str]:
 
 
 def _report_lines(report: Report) -> Iterable[str]:
+    from rag.build import list_skipped
     from rag.render import printable
 
     state = "is in use" if report.changed else "was up to date"
@@ -512,10 +513,10 @@ def _report_lines(report: Report) -> Iterable[str]:
         f"{report.passages:,} passages, {report.encoded:,} of them encoded now, "
         f"{report.seconds:.1f} s."
     )
-    if report.skipped:
-        yield f"{len(report.skipped):,} files were skipped:"
-    for skipped in report.skipped:
-        yield f"  {printable(skipped.name)}: {printable(skipped.reason)}"
+    if count := len(report.skipped):
+        yield f"{count:,} file{'s were' if count > 1 else ' was'} skipped:"
+    for line in list_skipped(report.skipped):
+        yield f"  {printable(line)}"
 
 
 @contextmanager

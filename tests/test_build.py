@@ -3,15 +3,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from itertools import starmap
 from pathlib import Path
 
 import pytest
 
-from rag.build import Plan, build_index, plan_index, return_to_last
+from rag.build import Plan, build_index, list_skipped, plan_index, return_to_last
 from rag.errors import BadIndex, CorpusError
 from rag.generation import Generation, check_generation, current_folder, open_generation
 from rag.lexical import read_words
 from rag.settings import Settings
+from rag.types import Skipped
 from tests.encoders import WordEncoder
 
 
@@ -34,6 +36,17 @@ def test_every_document_is_in_the_index(corpus: Path, index: Path, words: WordEn
         passage = generation.passage(number)
         text = (corpus / passage.document).read_text()
         assert text[passage.start : passage.end] in words.encoded
+
+
+def test_files_of_a_kind_without_reader_take_one_line() -> None:
+    reasons = {"a.png": "no reader for .png files", "b.pdf": "is damaged", "c.pdf": "is damaged"}
+    skipped = [Skipped(f"{n}.svg", "no reader for .svg files") for n in range(1_500)]
+    assert list(list_skipped([*starmap(Skipped, reasons.items()), *skipped])) == [
+        "a.png: no reader for .png files",
+        "0.svg and 1,499 more: no reader for .svg files",
+        "b.pdf: is damaged",
+        "c.pdf: is damaged",
+    ]
 
 
 def test_a_rebuild_of_an_unchanged_corpus_changes_nothing(corpus: Path, index: Path) -> None:

@@ -49,7 +49,7 @@ def test_index_reports_and_is_quiet_when_nothing_changed(corpus: Path, tmp_path:
     first = rag("index", "--corpus", corpus, "--index", tmp_path / "i")
     assert first.returncode == 0
     assert "3 documents" in first.stdout
-    assert "1 files were skipped:\n  empty.txt: " in first.stdout
+    assert "1 file was skipped:\n  empty.txt: " in first.stdout
     again = rag("index", "--corpus", corpus, "--index", tmp_path / "i")
     assert "was up to date" in again.stdout
 

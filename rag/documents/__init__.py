@@ -16,7 +16,7 @@ from rag.types import Document
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["KINDS", "file_digest", "find_documents", "parse", "read_document"]
+__all__ = ["KINDS", "NO_READER", "file_digest", "find_documents", "parse", "read_document"]
 
 _READERS: dict[str, Callable[[File], Content]] = {
     ".txt": text.read,
@@ -30,6 +30,7 @@ _READERS: dict[str, Callable[[File], Content]] = {
 }
 _SIMPLE = {".txt", ".md", ".markdown", ".csv"}  # decoded here, in time that grows with their size
 KINDS = tuple(_READERS)  # the endings of the files that can be read
+NO_READER = "no reader for"  # how the reason begins where a file is of none of them
 
 
 def read_document(corpus: Path, name: str, max_bytes: int) -> Document:
@@ -60,7 +61,7 @@ def _known_suffix(name: str) -> str:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in _READERS:
         kind = f"{suffix} files" if suffix else "files without an ending"
-        raise DocumentError(f"no reader for {kind}: save it as .txt, .md, .html, .pdf or .docx")
+        raise DocumentError(f"{NO_READER} {kind}: save it as .txt, .md, .html, .pdf or .docx")
     return suffix
 
 
