@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rag.documents.content import (
@@ -25,7 +26,7 @@ from rag.documents.decoding import decode
 from rag.errors import DocumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
 _Element = Any  # of lxml, which has no types
 _HEADINGS = {f"h{level}": "#" * level for level in range(1, 7)}
@@ -33,6 +34,8 @@ _ITEMS = {"li", "item", "dt", "dd"}
 _ROWS = ("tr", "row")
 _CELLS = ("td", "th", "cell")
 _BREAKS = {"br", "lb"}
+_CODE = ("code", "kbd", "samp")
+_CODE_CLASS = re.compile(r"code|console|highlight|listing|screen|shell|source", re.IGNORECASE)
 # HTML's elements inside a line, and trafilatura's; every other one makes a block.
 _INLINE = {
     *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "data", "del", "dfn"),
@@ -208,8 +211,8 @@ def _blocks(root: _Element) -> Iterator[_Block]:
             words = element.tail or ""
         elif _is_no_text(element):
             walk.skip_subtree()
-        elif cells := _cells(element):
-            yield from _row(element, cells, asides > 0)
+        elif blocks := _code(element, asides > 0) or _row(element, asides > 0):
+            yield from blocks
             walk.skip_subtree()
         else:
             words = (LINE_BREAK if element.tag in _BREAKS else "") + (element.text or "")
@@ -240,19 +243,31 @@ def _mark(element: _Element) -> str:
     return "-" if element.tag in _ITEMS else _HEADINGS.get(element.tag, "")
 
 
-def _cells(element: _Element) -> list[_Element]:
-    """The cells of a table's row; none where the row only holds other tables in place."""
+def _is_code(element: _Element) -> bool:
+    """Of preformatted text, which may be a letter or a law: whether it is marked as code."""
+    if element.tag != "pre":
+        return False
+    around = (element, *islice(element.iterancestors(), 2))
+    marked = any(_CODE_CLASS.search(each.get("class", "")) for each in around)
+    return marked or next(element.iterdescendants(*_CODE), None) is not None
+
+
+def _code(element: _Element, aside: bool) -> list[_Block]:
+    """Code between fences, its lines and spaces as they are."""
+    if not _is_code(element):
+        return []
+    lines = "".join(element.itertext()).replace(LINE_BREAK, "\n").strip("\n").rstrip()
+    fence = "~~~" if "```" in lines else "```"
+    return [_Block(f"{fence}\n{lines}\n{fence}", element, links=False, aside=aside)] * bool(lines)
+
+
+def _row(element: _Element, aside: bool) -> list[_Block]:
+    """A table's row, unless it only holds other tables in place; with one cell filled, that."""
     if element.tag not in _ROWS or next(element.iterdescendants(*_ROWS), None) is not None:
         return []
-    return [cell for cell in element if cell.tag in _CELLS]
-
-
-def _row(element: _Element, cells: Sequence[_Element], aside: bool) -> Iterator[_Block]:
-    """A row with one cell filled is no row but a paragraph."""
-    found = [list(_blocks(cell)) for cell in cells]
-    texts = [" ".join(each.text for each in blocks) for blocks in found]
+    cells = [list(_blocks(cell)) for cell in element if cell.tag in _CELLS]
+    texts = [" ".join(each.text for each in blocks) for blocks in cells]
     filled = [text for text in texts if text]
-    if filled:
-        links = all(each.links for blocks in found for each in blocks)
-        text = row(texts) if len(filled) > 1 else filled[0]
-        yield _Block(text, element, links, aside)
+    links = all(each.links for blocks in cells for each in blocks)
+    text = row(texts) if len(filled) > 1 else "".join(filled)
+    return [_Block(text, element, links, aside)] * bool(filled)

@@ -59,8 +59,10 @@ MANUAL = f"""<html><body><div class="cookies">We use cookies. {PARAGRAPH}</div>
 <ul><li><div>the <code>sdb</code> disk, <b>4 GB</b>;</div></li><li>as <tt>sde</tt> disk</li></ul>
 <p><a href="/7">More on ships</a>, <a href="/8">more on planes</a></p>
 <aside><p>Subscribe for more of this.</p></aside>
-<pre>format <b>/dev/sdb</b>
-mount /dev/sdb</pre>
+<pre class="screen">
+# format <b>/dev/sdb</b>
+  mount /dev/sdb
+</pre>
 <p>{PARAGRAPH} {PARAGRAPH} {PARAGRAPH} See <a href="/8">planes</a>.</p></div>
 <div>All rights reserved</div></body></html>"""
 
@@ -76,7 +78,7 @@ def test_the_text_is_the_page_s_own(read: Read) -> None:
         "A disk has sectors, too.",
         "### 2.1. Disks",
         "- the sdb disk, 4 GB;\n- as sde disk",
-        "format /dev/sdb\nmount /dev/sdb",
+        "```\n# format /dev/sdb\n  mount /dev/sdb\n```",
         f"{long} See planes.",
     ]
 
