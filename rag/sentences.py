@@ -61,6 +61,11 @@ def read_heading(text: str) -> tuple[int, str] | None:
     return PLAIN_LEVEL, text.lstrip("*_-+•> ").rstrip("*_: ")
 
 
+def is_item(text: str) -> bool:
+    """Whether a text begins as an item of a list does."""
+    return _ITEM.match(text) is not None
+
+
 _Kind = Literal["code", "heading", "item", "row", "text"]
 
 
@@ -205,7 +210,7 @@ def _kind_of_line(line: _Line, *, table: bool) -> _Kind:
         return "row"
     if _is_caption(line.words) or any(mark.match(line.words) for mark in _HEADING_LINES):
         return "heading"
-    return "item" if _ITEM.match(line.words) else "text"
+    return "item" if is_item(line.words) else "text"
 
 
 def _heads_nothing(line: str) -> bool:
