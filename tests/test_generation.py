@@ -20,6 +20,7 @@ from rag.generation import (
     write_generation,
 )
 from rag.lexical import read_words
+from rag.manifest import FORMAT
 from rag.settings import Settings
 from rag.types import Document, Passage, Sentence
 from rag.web.library import Library
@@ -160,7 +161,7 @@ def test_a_file_of_rubbish_is_damage(index: Path, name: str) -> None:
 def test_another_format_names_both_versions(index: Path) -> None:
     path = current_folder(index) / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(IndexMismatch, match="format 99, this version reads 5: run rag index"):
+    with pytest.raises(IndexMismatch, match=f"format 99, this version reads {FORMAT}: run rag"):
         open_generation(index)
 
 
