@@ -12,7 +12,7 @@ import numpy as np
 from rag.agreement import agree, wanted_values
 from rag.lexical import read_words
 from rag.rerank import Ranking
-from rag.sentences import is_item
+from rag.sentences import is_fence, is_item
 from rag.types import Quote
 
 _WIDEN = 0.94  # a neighbour that scores this share of a sentence joins its quote
@@ -47,8 +47,8 @@ def choose_quotes(ranking: Ranking, most: int) -> Choice:
     """Choose as many of the best sentences as answer, at most ``most`` quotes.
 
     A sentence takes in a neighbour that scores nearly as high, the one before where it leans on it,
-    and the one after, or the list, where it ends in a colon. Quotes that adjoin are joined, and the
-    same words in several places are one quote. Where the documents state different dates or
+    and the one after, the list or the code where it ends in a colon. Quotes that adjoin are joined,
+    and the same words in several places are one quote. Where the documents state different dates or
     figures, the first quote of each side is chosen.
     """
     ranked = list(islice(_rank_quotes(ranking), most))
@@ -114,7 +114,10 @@ def _widen(index: int, ranking: Ranking, taken: Container[int] = ()) -> range:
         return bool(within and other not in taken and scores[other] >= least)
 
     first = index - 1 if joins(index - 1, _LOWEST if leans else near) else index
-    last = index + 1 if joins(index + 1, _LOWEST if leads else near) else index
+    after = index + 1
+    if leads and after < len(texts) and is_fence(texts[after]):
+        after += 1
+    last = after if joins(after, _LOWEST if leads else near) else index
     while leads and joins(last + 1, _LOWEST) and all(map(is_item, texts[last : last + 2])):
         last += 1
     return range(first, last + 1)

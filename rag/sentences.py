@@ -61,6 +61,11 @@ def read_heading(text: str) -> tuple[int, str] | None:
     return PLAIN_LEVEL, text.lstrip("*_-+•> ").rstrip("*_: ")
 
 
+def is_fence(text: str) -> bool:
+    """Whether a text opens or closes code."""
+    return text.startswith(_FENCES)
+
+
 def is_item(text: str) -> bool:
     """Whether a text begins as an item of a list does."""
     return _ITEM.match(text) is not None
@@ -168,7 +173,7 @@ def _find_lines(text: str, body: int) -> Iterator[_Line]:
 
 def _mark_code(lines: list[_Line]) -> None:
     """Mark what stands between a fence and the next; a last one without a partner opens nothing."""
-    fences = [i for i, line in enumerate(lines) if line.text.startswith(_FENCES)]
+    fences = [i for i, line in enumerate(lines) if is_fence(line.text)]
     for first, last in zip(fences[::2], fences[1::2], strict=False):
         for i in range(first + 1, last):
             lines[i] = lines[i]._replace(code=True)
