@@ -95,7 +95,7 @@ def _find_content(tree: _Element) -> set[str]:
     from trafilatura import bare_extraction
 
     found: Any = bare_extraction(tree, include_comments=False, favor_recall=True)
-    return {block.letters for block in _blocks(found.body)} - {""} if found else set()
+    return {each.letters for each in _blocks(found.body)} - {""} if found else set()
 
 
 def _choose(page: _Element, found: Collection[str]) -> list[str]:
