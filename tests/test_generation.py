@@ -161,7 +161,8 @@ def test_a_file_of_rubbish_is_damage(index: Path, name: str) -> None:
 def test_another_format_names_both_versions(index: Path) -> None:
     path = current_folder(index) / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(IndexMismatch, match=f"format 99, this version reads {FORMAT}: run rag"):
+    versions = f"format 99, this version reads {FORMAT}: run rag index"
+    with pytest.raises(IndexMismatch, match=versions):
         open_generation(index)
 
 

@@ -105,13 +105,13 @@ def _choose(page: _Element, found: Collection[str]) -> list[str]:
     has little of the page, its main part is read, or all of it.
     """
     own = list(_blocks(page))
-    taken = [each for each in own if each.letters in found or not (each.links or each.aside)]
+    sure = {each for each in own if each.letters in found}
     sizes = Counter[_Element]()
-    for each in taken:
-        if each.letters in found:
-            sizes.update(dict.fromkeys((each.place, *each.place.iterancestors()), len(each.text)))
+    for each in sure:
+        sizes.update(dict.fromkeys((each.place, *each.place.iterancestors()), len(each.text)))
     if sizes[page] <= _SHORT:
         return [each.text for each in own if not each.aside]
+    taken = [each for each in own if each in sure or not (each.links or each.aside)]
     around = sorted(
         (element for element, size in sizes.items() if size >= _MOST * sizes[page]),
         key=lambda element: sum(1 for _ in element.iterancestors()),
