@@ -13,7 +13,7 @@ from rag.encoder import Encoder
 from rag.errors import IndexDamaged, IndexMismatch
 from rag.types import Skipped
 
-FORMAT = 6  # another one, too, where files or words are read otherwise: what was read is taken over
+FORMAT = 7  # another one, too, where files or words are read otherwise: what was read is taken over
 MANIFEST = "manifest.json"
 
 

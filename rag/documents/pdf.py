@@ -9,7 +9,8 @@ from collections import Counter
 from ctypes import c_double
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar
 
 from rag.documents.content import Content, File, drop_controls, given_title
 from rag.documents.dates import iso_date
@@ -24,9 +25,17 @@ _LOCK = threading.Lock()  # pdfium is not safe to use from two threads
 _MOST_PAGES = 20_000
 _ENCRYPTED = {4, 5}  # pdfium's FPDF_ERR_PASSWORD and FPDF_ERR_SECURITY
 _HYPHEN = "\x02"  # in pdfium's text: a hyphen at a line's end, the word going on after it
-_PAGE_NUMBER = re.compile(r"(?:page )?[-–—]? ?# ?[-–—]?(?: ?(?:of|/) ?[\d#]{1,5})?", re.IGNORECASE)
+_PAGE_NUMBER = re.compile(
+    r"(?:page )?[-–—]? ?# ?[-–—]?(?: ?(?:of|/) ?[\d#]{1,5})?|(?-i:[ivxl]{1,7})", re.IGNORECASE
+)
+_LONE_NUMBER = re.compile(r"^\W*(?:page )?(\d{1,5})\b\W*(?:of \d+)?$", re.IGNORECASE)
+_NUMBER = re.compile(r"\b\d{1,5}\b")
+_FEWEST = 3  # pages with the same line at their edge, for it to be a header or footer
+_NEAR = 4  # pages, at most, between two of one chapter's headers, which may be on every second only
 _WIDER = 1.3  # times the gaps around it: a gap that parts two paragraphs
 Span = tuple[int, int]  # characters of the text, end exclusive
+_T = TypeVar("_T")
+_Edge = tuple[int, float]  # a page, from 1, and the height of a line on it
 Place = tuple[int, int]  # a page, from 1, and a character among pdfium's of that page, from 0
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 
@@ -113,31 +122,67 @@ def _pages(pdf: PdfDocument, limit: int) -> Iterator[list[_Line]]:
 
 def _shown_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
     """The lines of each page, page numbers left out and the headers and footers of later pages."""
-    running = _running_lines(pages)
+    offset = _numbering(pages)
+    numbered = [
+        [(_unnumbered(line.text, page + offset), line) for line in lines]
+        for page, lines in enumerate(pages, start=1)
+    ]
+    edges = _edges(numbered)
     shown = []
-    for number, lines in enumerate(pages, start=1):
-        kept = [i for i, line in enumerate(lines) if not _is_running(line.text, number, running)]
-        shown.append(lines[kept[0] : kept[-1] + 1] if kept else [])
+    for page, lines in enumerate(numbered, start=1):
+        kept = [
+            i
+            for i, (bare, line) in enumerate(lines)
+            if not _PAGE_NUMBER.fullmatch(bare)
+            and not (page > 1 and _is_running(bare, (page, line.first), edges, len(pages)))
+        ]
+        shown.append(pages[page - 1][kept[0] : kept[-1] + 1] if kept else [])
     return shown
 
 
-def _running_lines(pages: list[list[_Line]]) -> set[str]:
-    """The lines at the edges of many pages, "#" in them for the page's number."""
-    pages_with = Counter(
-        edge
-        for number, lines in enumerate(pages, start=1)
-        for edge in {_unnumbered(line.text, number) for line in (*lines[:2], *lines[-2:])}
-    )
-    return {edge for edge, count in pages_with.items() if count >= max(3, len(pages) / 3)}
+def _numbering(pages: list[list[_Line]]) -> int:
+    """The number printed on a page less its place in the file, from 1; 0 where none is printed.
 
-
-def _is_running(line: str, number: int, running: set[str]) -> bool:
-    bare = _unnumbered(line, number)
-    return _PAGE_NUMBER.fullmatch(bare) is not None or (number > 1 and bare in running)
+    Numbers that stand alone on their line are page numbers before others are.
+    """
+    for number in (_LONE_NUMBER, _NUMBER):
+        pages_with = Counter(
+            offset
+            for page, lines in enumerate(pages, start=1)
+            for offset in {
+                int(n) - page for line in _edge(lines) for n in number.findall(line.text)
+            }
+        )
+        offset, count = max(pages_with.items(), key=itemgetter(1), default=(0, 0))
+        if count >= max(_FEWEST, len(pages) / 2):
+            return offset
+    return 0
 
 
 def _unnumbered(line: str, number: int) -> str:
     return re.sub(rf"\b{number}\b", "#", line)
+
+
+def _edge(lines: list[_T]) -> list[_T]:
+    return lines[:2] + lines[2:][-2:]
+
+
+def _edges(pages: list[list[tuple[str, _Line]]]) -> dict[str, set[_Edge]]:
+    """Where the lines at the edges of pages stand, by their text without the page's number."""
+    edges: dict[str, set[_Edge]] = {}
+    for page, lines in enumerate(pages, start=1):
+        for bare, line in _edge(lines):
+            edges.setdefault(bare, set()).add((page, line.first))
+    return edges
+
+
+def _is_running(bare: str, place: _Edge, edges: dict[str, set[_Edge]], pages: int) -> bool:
+    """Whether a line is at the edge of many pages, or of some near ones at the same height."""
+    page, height = place
+    found = edges.get(bare, set())
+    near = {n for n, y in found if abs(n - page) <= _NEAR and abs(y - height) <= 1}
+    many = len({n for n, _ in found}) >= max(_FEWEST, pages / 3)
+    return many or len(near) >= (2 if "#" in bare else _FEWEST)
 
 
 def _set_apart(lines: list[_Line]) -> str:

@@ -93,6 +93,35 @@ def test_headers_footers_and_page_numbers_are_left_out(read: Read) -> None:
     assert later == ["Sentence two goes on", "Sentence three goes on", "Sentence four goes on"]
 
 
+def test_chapters_headers_and_the_numbers_printed_on_pages_are_left_out(read: Read) -> None:
+    cover = [["A report"], ["Contents", "ii"]]
+    chapters = [
+        [f"{n} Chapter 9. The mission" if n % 2 else f"9.1. Its aims {n}", f"words {word} go on"]
+        for n, word in enumerate(["one", "two", "three", "four", "five", "six"], start=1)
+    ]
+    last = [["Chapter 2. The end", f"words {word} end", str(n)] for n, word in ((7, "a"), (8, "b"))]
+    document = read("a.pdf", make_pdf([*cover, *chapters, *last]))
+    assert "ii" not in document.text
+    assert "Its aims" not in document.text
+    assert "Chapter 9" not in document.text
+    assert "words one go on\nwords two go on\nwords three go on" in document.text
+    assert document.text.count("Chapter 2. The end") == 2  # as on too few pages to be a header
+    assert not document.text.endswith("8")
+    assert document.page(document.text.index("words six")) == 8
+
+
+def test_headings_with_numbers_that_are_not_the_page_s_stay(read: Read) -> None:
+    pages = [[f"Schedule {n}", f"The {n}th duty.", str(n + 10)] for n in range(1, 7)]
+    document = read("a.pdf", make_pdf(pages))
+    assert document.text.count("Schedule") == 6
+    assert "11" not in document.text
+
+
+def test_a_line_that_far_pages_share_is_no_header(read: Read) -> None:
+    pages = [["Example" if n in (1, 7, 13) else f"Line {n * n}", "text"] for n in range(15)]
+    assert read("a.pdf", make_pdf(pages)).text.count("Example") == 3
+
+
 def test_numbers_at_the_foot_of_a_page_that_are_not_its_own_stay(read: Read) -> None:
     pages = [[f"Item {n}.", f"Total {n * 100}"] for n in (5, 6, 7)]
     assert read("a.pdf", make_pdf(pages)).text.count("Total") == 3
