@@ -12,11 +12,13 @@ _FILE_ID = b"0123456789abcdef"
 
 
 def make_pdf(
-    pages: Sequence[Sequence[str]],
+    pages: Sequence[Sequence[str | bytes]],
     info: dict[str, str] | None = None,
     password: str | None = None,
 ) -> bytes:
     """A PDF 1.4 file of ``pages``, each a list of lines; encrypted (RC4, 40 bits) with a password.
+
+    A line of bytes is the operators that draw it.
 
     An empty ``password`` gives a file that is encrypted and yet opens without one.
     """
@@ -28,7 +30,7 @@ def make_pdf(
 
 
 def _objects(
-    pages: Sequence[Sequence[str]], info: dict[str, str], key: bytes | None
+    pages: Sequence[Sequence[str | bytes]], info: dict[str, str], key: bytes | None
 ) -> list[bytes]:
     """Objects 1 catalogue, 2 page tree, 3 font, 4 info, then two a page: its content and itself."""
     kids = " ".join(f"{6 + 2 * i} 0 R" for i in range(len(pages)))
@@ -58,8 +60,9 @@ def _info(info: dict[str, str], key: bytes | None) -> bytes:
     return b"<< " + b" ".join(entries) + b" >>"
 
 
-def _content(lines: Sequence[str]) -> bytes:
-    shown = [b"(%s) Tj T*" % _escape(line) for line in lines]
+def _content(lines: Sequence[str | bytes]) -> bytes:
+    drawn = [line if isinstance(line, bytes) else b"(%s) Tj" % _escape(line) for line in lines]
+    shown = [line + b" T*" for line in drawn]
     return b"BT /F1 12 Tf 14 TL 72 720 Td\n" + b"\n".join(shown) + b"\nET"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
+from unicodedata import normalize
 
 from rag.documents.content import Content, File, drop_controls, given_title
 from rag.documents.dates import iso_date
@@ -32,10 +33,19 @@ _LONE_NUMBER = re.compile(r"^\W*(?:page )?(\d{1,5})\b\W*(?:of \d+)?$", re.IGNORE
 _NUMBER = re.compile(r"\b\d{1,5}\b")
 _FEWEST = 3  # pages with the same line at their edge, for it to be a header or footer
 _NEAR = 4  # pages, at most, between two of one chapter's headers, which may be on every second only
+_LIGATURES = {"\x1b": "ff", "\x1c": "fi", "\x1d": "fl", "\x1e": "ffi", "\x1f": "ffl"}  # TeX's
+_EXPERT = {0xF730 + n: str(n) for n in range(10)} | {0xF761 + n: chr(65 + n) for n in range(26)}
+_ACCENTS = dict(
+    zip("´¨ˇ˚¸˘˝˜ˆ", "\u0301\u0308\u030c\u030a\u0327\u0306\u030b\u0303\u0302", strict=True)
+)
+_DOTLESS = {"ı": "i", "ȷ": "j"}
+_WORD_GAP = 0.15  # of a line's height, at least, between two words
 _WIDER = 1.3  # times the gaps around it: a gap that parts two paragraphs
 Span = tuple[int, int]  # characters of the text, end exclusive
 _T = TypeVar("_T")
 _Edge = tuple[int, float]  # a page, from 1, and the height of a line on it
+_Traced = tuple[str, int]  # a character, and its place among pdfium's of the page, from 0
+_BLANK = (" ", -1)
 Place = tuple[int, int]  # a page, from 1, and a character among pdfium's of that page, from 0
 _DATE = re.compile(r"D:(\d{4})(\d\d)?(\d\d)?")
 
@@ -206,10 +216,10 @@ def _lines(textpage: PdfTextPage) -> Iterator[_Line]:
     start = 0
     for end in [*(i for i, code in enumerate(codes) if code in (10, 13)), len(codes)]:
         inked = [i for i in range(start, end) if not chr(codes[i]).isspace()]
-        traced = _trace(codes[start:end])
+        traced = _trace(textpage, list(zip(codes[start:end], range(start, end), strict=True)))
         if traced and inked:
             text = "".join(character for character, _ in traced)
-            places = array("i", (start + index for _, index in traced))
+            places = array("i", (index for _, index in traced))
             yield _Line(text, places, _height(textpage, inked[0]), _height(textpage, inked[-1]))
         start = end + 1
 
@@ -224,41 +234,88 @@ def _code(textpage: PdfTextPage, index: int) -> int:
     return code if code <= 0x10FFFF else 0
 
 
-def _trace(codes: list[int]) -> list[tuple[str, int]]:
-    """A line's characters, each with the number of the code it comes from.
+def _trace(textpage: PdfTextPage, codes: list[tuple[int, int]]) -> list[_Traced]:
+    """A line's characters, each with the place of the code it comes from.
 
-    Surrogates are paired, words joined again that were broken at a hyphen, white space around the
-    line and control characters left out.
+    Surrogates are paired, words joined again that were broken at a hyphen, ligatures spelled and
+    accents set on their letters, white space around the line and control characters left out.
     """
-    joined = _join_words(list(_pair_surrogates(codes)))
-    clean = [(drop_controls(character), index) for character, index in joined]
+    joined = list(_join_words(_pair_surrogates(codes)))
+    if any(character in _LIGATURES or ord(character) in _EXPERT for character, _ in joined):
+        joined = list(_spell(joined))
+    clean = [(drop_controls(character), place) for character, place in joined]
+    if any(character in _ACCENTS for character, _ in clean):
+        clean = list(_set_accents(textpage, clean))
     shown = [number for number, (character, _) in enumerate(clean) if character.strip()]
     if not shown:
         return []
     return [pair for pair in clean[shown[0] : shown[-1] + 1] if pair[0]]
 
 
-def _pair_surrogates(codes: list[int]) -> Iterator[tuple[str, int]]:
+def _pair_surrogates(codes: list[tuple[int, int]]) -> Iterator[_Traced]:
     """The characters of UTF-16 code units and of code points; lone surrogates are left out."""
     high = 0
-    for index, code in enumerate(codes):
+    for code, place in codes:
         if 0xDC00 <= code < 0xE000 and high:
-            yield chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00), index - 1
+            yield chr(0x10000 + ((high - 0xD800) << 10) + code - 0xDC00), place - 1
         elif not 0xD800 <= code < 0xE000:
-            yield chr(code), index
+            yield chr(code), place
         high = code if 0xD800 <= code < 0xDC00 else 0
 
 
-def _join_words(characters: list[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+def _spell(characters: list[_Traced]) -> Iterator[_Traced]:
+    """Ligatures beside a letter as letters, and the digits and small capitals of expert fonts."""
+    for (before, _), (character, place), (after, _) in zip(
+        [_BLANK, *characters], characters, [*characters[1:], _BLANK], strict=False
+    ):
+        beside = character in _LIGATURES and (before.isalpha() or after.isalpha())
+        spelled = _LIGATURES[character] if beside else character.translate(_EXPERT)
+        yield from ((letter, place) for letter in spelled)
+
+
+def _set_accents(textpage: PdfTextPage, characters: list[_Traced]) -> list[_Traced]:
+    """Compose each accent with the letter of its line that it is drawn over, as old TeX files do.
+
+    pdfium may have put it elsewhere on the line, between two spaces of its own.
+    """
+    composed = list(characters)
+    for number, (accent, place) in enumerate(characters):
+        for other, (letter, under) in enumerate(composed) if accent in _ACCENTS else ():
+            both = normalize("NFC", _DOTLESS.get(letter, letter) + _ACCENTS[accent])
+            if letter.isalpha() and len(both) == 1 and _is_over(textpage, place, under):
+                composed[other], composed[number] = (both, under), ("", place)
+                _close(textpage, composed, number)
+                break
+    return composed
+
+
+def _close(textpage: PdfTextPage, characters: list[_Traced], number: int) -> None:
+    """Leave out the spaces around a character that was taken away, but one between two words."""
+    around = characters[max(number - 2, 0) : number + 3]
+    if "".join(character for character, _ in around)[1:-1] == "  ":
+        _, bottom, end, top = textpage.get_charbox(around[0][1], loose=True)
+        start, _, _, _ = textpage.get_charbox(around[-1][1], loose=True)
+        characters[number + 1] = ("", -1)
+        if start - end < _WORD_GAP * (top - bottom):
+            characters[number - 1] = ("", -1)
+
+
+def _is_over(textpage: PdfTextPage, accent: int, letter: int) -> bool:
+    """Whether the middle of one character stands within the width of another."""
+    left, _, right, _ = textpage.get_charbox(accent)
+    start, _, end, _ = textpage.get_charbox(letter)
+    return bool(start < (left + right) / 2 < end)
+
+
+def _join_words(characters: Iterator[_Traced]) -> Iterator[_Traced]:
     """Leave out a hyphen at a line's end before a small letter; keep it as "-" before others."""
-    pairs = iter(characters)
-    for character, index in pairs:
+    for character, place in characters:
         if character != _HYPHEN:
-            yield character, index
+            yield character, place
             continue
-        following = next(pairs, None)
+        following = next(characters, None)
         if not (following and following[0].islower()):
-            yield "-", index
+            yield "-", place
         if following:
             yield following
 

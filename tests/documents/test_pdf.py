@@ -93,6 +93,24 @@ def test_headers_footers_and_page_numbers_are_left_out(read: Read) -> None:
     assert later == ["Sentence two goes on", "Sentence three goes on", "Sentence four goes on"]
 
 
+def test_ligatures_are_spelled(read: Read) -> None:
+    lines = ["A \x1crst e\x1bect, o\x1ece, \x1cled, a \x1dag."]
+    assert read("a.pdf", make_pdf([lines])).text == "A first effect, office, filed, a flag."
+
+
+@pytest.mark.parametrize(
+    ("drawn", "text"),
+    [
+        (b"[(Jos\xb4) 333 (e)] TJ", "José"),
+        (b"[(uf ) 1001 (\xa8 ) -112 (r)] TJ", "üfr"),
+        (b"[(uf ) 1001 (\xa8 ) -512 (r)] TJ", "üf r"),
+        (b"(x\xb4y, 5\xb4) Tj", "x´y, 5´"),
+    ],
+)
+def test_accents_are_set_on_the_letters_under_them(read: Read, drawn: bytes, text: str) -> None:
+    assert read("a.pdf", make_pdf([[drawn]])).text == text
+
+
 def test_chapters_headers_and_the_numbers_printed_on_pages_are_left_out(read: Read) -> None:
     cover = [["A report"], ["Contents", "ii"]]
     chapters = [
