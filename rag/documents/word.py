@@ -1,8 +1,12 @@
-"""Word (.docx): paragraphs, lists and tables in the order of the document, as Markdown."""
+"""Word (.docx): paragraphs, lists and tables in the order of the document, as Markdown.
+
+A footnote or endnote follows the paragraph that refers to it.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
+    from docx.parts.document import DocumentPart
+
 _Element = Any  # of lxml, which has no types
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # encrypted files and those of an old Word begin so
 _UNPACKED = 4  # times the limit of a file's size: all parts of the archive together
@@ -35,6 +41,15 @@ _MOST_BASES = 10  # styles that a style is based on, one on another
 _CHARACTERS = {"tab": " ", "br": LINE_BREAK, "cr": LINE_BREAK, "noBreakHyphen": "-"}
 _WRAPPERS = {"sdt", "sdtContent", "ins", "moveTo", "smartTag", "customXml"}
 _NOT_TEXT = {"pPr", "rPr", "del", "moveFrom", "txbxContent", "Fallback"}
+_NOTES = ("footnote", "endnote")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the body refers to."""
+
+    marks: Mapping[str, str]  # the Markdown mark of each style that has one, by the style's id
+    notes: Mapping[tuple[str, str], _Element]  # by kind, of _NOTES, and id
 
 
 def read(file: File) -> Content:
@@ -42,8 +57,8 @@ def read(file: File) -> Content:
 
     _check_archive(file)
     document = docx.Document(BytesIO(file.data))
-    marks = _style_marks(document.styles.element)
-    blocks = list(_blocks(document.element.body, marks))
+    parts = _Parts(_style_marks(document.styles.element), _notes(document.part))
+    blocks = list(_blocks(document.element.body, parts))
     properties = document.core_properties
     return Content(
         drop_controls(join_blocks(blocks)),
@@ -91,30 +106,53 @@ def _style_marks(styles: _Element) -> dict[str, str]:
     return marks
 
 
-def _blocks(parent: _Element, marks: Mapping[str, str]) -> Iterator[str]:
+def _notes(document: DocumentPart) -> dict[tuple[str, str], _Element]:
+    from docx.oxml import parse_xml
+
+    kinds = {f"{kind}s": kind for kind in _NOTES}
+    related = [(rel.reltype.rpartition("/")[2], rel) for rel in document.rels.values()]
+    return {
+        (kinds[name], _value(note, "id")): note
+        for name, rel in related
+        if name in kinds and not rel.is_external
+        for note in _find(parse_xml(rel.target_part.blob), kinds[name])
+    }
+
+
+def _blocks(parent: _Element, parts: _Parts) -> Iterator[str]:
     """The paragraphs, list items and table rows in ``parent``, as blocks of Markdown."""
     for child in parent:
         name = _name(child)
         if name == "p":
-            if text := block(_mark(child, marks), _text(child)):
+            if text := block(_mark(child, parts.marks), _text(child)):
                 yield text
             for box in _find(child, "txbxContent"):
-                yield from _blocks(box, marks)
+                yield from _blocks(box, parts)
+            for note in _referred_notes(child, parts):
+                yield from _blocks(note, replace(parts, notes={}))
         elif name == "tbl":
-            yield from _rows(child, marks)
+            yield from _rows(child, parts)
         elif name in _WRAPPERS:
-            yield from _blocks(child, marks)
+            yield from _blocks(child, parts)
 
 
-def _rows(table: _Element, marks: Mapping[str, str]) -> Iterator[str]:
+def _referred_notes(paragraph: _Element, parts: _Parts) -> Iterator[_Element]:
+    for kind in _NOTES if parts.notes else ():
+        for reference in _find(paragraph, f"{kind}Reference"):
+            note = parts.notes.get((kind, _value(reference, "id")))
+            if note is not None:
+                yield note
+
+
+def _rows(table: _Element, parts: _Parts) -> Iterator[str]:
     """A row a block; what stands in a table of one column only is no table."""
     rows = [list(_find(line, "tc", _WRAPPERS)) for line in _find(table, "tr", _WRAPPERS)]
     if all(len(cells) < 2 for cells in rows):
         for cell in (cell for cells in rows for cell in cells):
-            yield from _blocks(cell, marks)
+            yield from _blocks(cell, parts)
         return
     for cells in rows:
-        texts = [" ".join(_blocks(cell, marks)) for cell in cells]
+        texts = [" ".join(_blocks(cell, parts)) for cell in cells]
         if any(texts):
             yield row(texts)
 

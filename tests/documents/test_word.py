@@ -8,6 +8,9 @@ from typing import Any
 
 import docx
 import pytest
+from docx.opc.constants import CONTENT_TYPE as CT
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 
 from rag.documents import word
@@ -16,6 +19,7 @@ from rag.errors import DocumentError
 from tests.documents.conftest import Read
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+RELATIONSHIPS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 MC = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
 
 
@@ -103,6 +107,33 @@ def test_text_within_other_elements(read: Read) -> None:
       <w:p><w:pPr><w:numPr/></w:pPr>{run("Numbered.")}</w:p>"""
     assert read("a.docx", save_with(body)).text.split("\n\n") == [
         *("In a control.", "A link inserted-end.", "Around.", "In a box.", "- Numbered.")
+    ]
+
+
+def add_notes(document: Any, kind: str, notes: str) -> None:
+    xml = f"<w:{kind}s {W}>{notes}</w:{kind}s>".encode()
+    name = PackURI(f"/word/{kind}s.xml")
+    part = Part(name, CT.XML, xml, document.part.package)
+    document.part.relate_to(part, f"{RELATIONSHIPS}/{kind}s")
+
+
+def test_a_note_follows_the_paragraph_that_refers_to_it(read: Read) -> None:
+    document = docx.Document()
+    body = f"""
+      <w:p>{run("The claim")}<w:r><w:footnoteReference w:id="2"/></w:r>{run(" fails.")}</w:p>
+      <w:p>{run("The end.")}<w:r><w:endnoteReference w:id="2"/></w:r>
+        <w:r><w:footnoteReference w:id="9"/></w:r></w:p>"""
+    for element in parse_xml(f"<w:body {W}>{body}</w:body>"):
+        document.element.body.append(element)
+    again = '<w:r><w:footnoteReference w:id="2"/></w:r>'
+    footnote = f"<w:p><w:r><w:footnoteRef/></w:r>{run(' See p. 4.')}{again}</w:p>"
+    line = (
+        '<w:footnote w:type="separator" w:id="0"><w:p><w:r><w:separator/></w:r></w:p></w:footnote>'
+    )
+    add_notes(document, "footnote", f'{line}<w:footnote w:id="2">{footnote}</w:footnote>')
+    add_notes(document, "endnote", f'<w:endnote w:id="2"><w:p>{run("Ends.")}</w:p></w:endnote>')
+    assert read("a.docx", save(document)).text.split("\n\n") == [
+        *("The claim fails.", "See p. 4.", "The end.", "Ends.")
     ]
 
 
