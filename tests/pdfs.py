@@ -15,15 +15,17 @@ def make_pdf(
     pages: Sequence[Sequence[str | bytes]],
     info: dict[str, str] | None = None,
     password: str | None = None,
+    fields: Sequence[str] = (),
 ) -> bytes:
     """A PDF 1.4 file of ``pages``, each a list of lines; encrypted (RC4, 40 bits) with a password.
 
-    A line of bytes is the operators that draw it.
+    A line of bytes is the operators that draw it; ``fields`` are filled in on the first page.
 
     An empty ``password`` gives a file that is encrypted and yet opens without one.
     """
     key = None if password is None else _file_key(password)
     objects = _objects(pages, info or {}, key)
+    _fill_in(objects, fields)
     if password is not None:
         objects.append(_encryption(password))
     return _assemble(objects, encrypted=password is not None)
@@ -45,10 +47,27 @@ def _objects(
         stream = b"<< /Length %d >>\nstream\n" % len(content) + content + b"\nendstream"
         page = (
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
-            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {len(objects) + 1} 0 R >>"
+            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {len(objects) + 1} 0 R /Annots [] >>"
         )
         objects += [stream, page.encode()]
     return objects
+
+
+def _fill_in(objects: list[bytes], fields: Sequence[str]) -> None:
+    """Add a form's field to the first page, object 6, for each text: the field, how it is drawn."""
+    for number, field in enumerate(fields):
+        content = b"BT /F1 12 Tf (%s) Tj ET" % _escape(field)
+        place = b"[72 %d 272 %d]" % (400 - 30 * number, 420 - 30 * number)
+        objects[5] = objects[5].replace(b"] >>", b" %d 0 R] >>" % (len(objects) + 1))
+        objects.append(
+            b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (%d) /F 4 /Rect %s /AP << /N %d 0 R >> >>"
+            % (number, place, len(objects) + 2)
+        )
+        objects.append(
+            b"<< /Type /XObject /Subtype /Form /BBox [0 0 200 20]"
+            b" /Resources << /Font << /F1 3 0 R >> >> /Length %d >>\nstream\n%s\nendstream"
+            % (len(content), content)
+        )
 
 
 def _info(info: dict[str, str], key: bytes | None) -> bytes:

@@ -20,7 +20,7 @@ from rag.errors import DocumentError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pypdfium2 import PdfDocument, PdfTextPage
+    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 _LOCK = threading.Lock()  # pdfium is not safe to use from two threads
 _MOST_PAGES = 20_000
@@ -39,6 +39,7 @@ _ACCENTS = dict(
     zip("´¨ˇ˚¸˘˝˜ˆ", "\u0301\u0308\u030c\u030a\u0327\u0306\u030b\u0303\u0302", strict=True)
 )
 _DOTLESS = {"ı": "i", "ȷ": "j"}
+_LOWER = 8  # points, at least, from one line to the next
 _WORD_GAP = 0.15  # of a line's height, at least, between two words
 _WIDER = 1.3  # times the gaps around it: a gap that parts two paragraphs
 Span = tuple[int, int]  # characters of the text, end exclusive
@@ -120,7 +121,8 @@ def _pages(pdf: PdfDocument, limit: int) -> Iterator[list[_Line]]:
     """The lines of each page. Raises DocumentError where there are too many, or too long ones."""
     if len(pdf) > _MOST_PAGES:
         raise DocumentError(f"has {len(pdf):,} pages, over the limit of {_MOST_PAGES:,}: split it")
-    for page in pdf:
+    for number in range(len(pdf)):
+        page = _drawn(pdf, number)
         textpage = page.get_textpage()
         limit -= textpage.count_chars()
         if limit < 0:
@@ -128,6 +130,18 @@ def _pages(pdf: PdfDocument, limit: int) -> Iterator[list[_Line]]:
         yield list(_lines(textpage))
         textpage.close()
         page.close()
+
+
+def _drawn(pdf: PdfDocument, number: int) -> PdfPage:
+    """A page, from 0, with what is laid over it, as filled-in fields and stamps, drawn into it."""
+    from pypdfium2 import raw
+
+    page = pdf[number]
+    if not raw.FPDFPage_GetAnnotCount(page):
+        return page
+    raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
+    page.close()
+    return pdf[number]
 
 
 def _shown_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
@@ -214,14 +228,26 @@ def _lines(textpage: PdfTextPage) -> Iterator[_Line]:
     """The lines of a page that have text, in pdfium's order."""
     codes = [_code(textpage, index) for index in range(textpage.count_chars())]
     start = 0
-    for end in [*(i for i, code in enumerate(codes) if code in (10, 13)), len(codes)]:
+    for end in [*(i for i, code in enumerate(codes) if _ends(textpage, i, code)), len(codes)]:
         inked = [i for i in range(start, end) if not chr(codes[i]).isspace()]
         traced = _trace(textpage, list(zip(codes[start:end], range(start, end), strict=True)))
         if traced and inked:
             text = "".join(character for character, _ in traced)
             places = array("i", (index for _, index in traced))
-            yield _Line(text, places, _height(textpage, inked[0]), _height(textpage, inked[-1]))
+            _, first = _origin(textpage, inked[0])
+            _, last = _origin(textpage, inked[-1])
+            yield _Line(text, places, first, last)
         start = end + 1
+
+
+def _ends(textpage: PdfTextPage, index: int, code: int) -> bool:
+    """Whether a line ends at a character, if only in a space that pdfium put between two fields."""
+    from pypdfium2 import raw
+
+    if code != 32 or raw.FPDFText_IsGenerated(textpage, index) != 1:
+        return code in (10, 13)
+    (left, above), (right, below) = (_origin(textpage, i) for i in (index - 1, index + 1))
+    return right < left and abs(above - below) > _LOWER
 
 
 def _code(textpage: PdfTextPage, index: int) -> int:
@@ -320,13 +346,13 @@ def _join_words(characters: Iterator[_Traced]) -> Iterator[_Traced]:
             yield following
 
 
-def _height(textpage: PdfTextPage, index: int) -> float:
-    """The height of the line that a character stands on."""
+def _origin(textpage: PdfTextPage, index: int) -> tuple[float, float]:
+    """Where a character stands: from the left, and the height of its line."""
     from pypdfium2 import raw
 
     x, y = c_double(), c_double()
     raw.FPDFText_GetCharOrigin(textpage, index, x, y)
-    return y.value
+    return x.value, y.value
 
 
 def _join(pages: list[str]) -> tuple[str, tuple[int, ...]]:

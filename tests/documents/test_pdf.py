@@ -111,6 +111,13 @@ def test_accents_are_set_on_the_letters_under_them(read: Read, drawn: bytes, tex
     assert read("a.pdf", make_pdf([[drawn]])).text == text
 
 
+def test_filled_in_fields_are_read(read: Read) -> None:
+    pdf = make_pdf([["Name:", "Court:"], ["Page two."]], fields=["Ada Lovelace", "High Court"])
+    document = read("a.pdf", pdf)
+    assert document.text == "Name:\nCourt:\n\nAda Lovelace\nHigh Court\n\nPage two."
+    assert document.page(document.text.index("High Court")) == 1
+
+
 def test_chapters_headers_and_the_numbers_printed_on_pages_are_left_out(read: Read) -> None:
     cover = [["A report"], ["Contents", "ii"]]
     chapters = [
