@@ -8,7 +8,7 @@ from array import array
 from collections import Counter
 from ctypes import c_double
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 from unicodedata import normalize
@@ -127,7 +127,8 @@ def _pages(pdf: PdfDocument, limit: int) -> Iterator[list[_Line]]:
         limit -= textpage.count_chars()
         if limit < 0:
             raise DocumentError("holds more text than a file may have bytes: split it")
-        yield list(_lines(textpage))
+        lines = list(_lines(textpage))
+        yield lines if page.get_rotation() else _downwards(lines)
         textpage.close()
         page.close()
 
@@ -142,6 +143,15 @@ def _drawn(pdf: PdfDocument, number: int) -> PdfPage:
     raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
     page.close()
     return pdf[number]
+
+
+def _downwards(lines: list[_Line]) -> list[_Line]:
+    """Put what stands below all that follows it after that: a footer or notes that come first."""
+    highest = list(accumulate((line.first for line in lines), max))
+    lowest = list(accumulate((line.last for line in reversed(lines)), min))[::-1]
+    cuts = [i for i in range(1, len(lines)) if highest[i - 1] + _LOWER < lowest[i]]
+    parts = [lines[start:end] for start, end in pairwise([0, *cuts, len(lines)])]
+    return [line for part in reversed(parts) for line in part]
 
 
 def _shown_lines(pages: list[list[_Line]]) -> list[list[_Line]]:

@@ -118,6 +118,26 @@ def test_filled_in_fields_are_read(read: Read) -> None:
     assert document.page(document.text.index("High Court")) == 1
 
 
+def test_notes_and_footers_drawn_first_come_last(read: Read) -> None:
+    page: list[str | bytes] = [
+        b"0 -600 Td",
+        "-1-",
+        b"0 60 Td",
+        "1 See above.",
+        b"0 550 Td",
+        "We hold",
+    ]
+    assert read("a.pdf", make_pdf([[*page, "that so it is."]])).text.split("\n\n") == [
+        *("We hold\nthat so it is.", "1 See above.")
+    ]
+
+
+def test_columns_keep_their_order(read: Read) -> None:
+    columns: list[str | bytes] = ["Left one.", "Left two.", b"200 42 Td", "Right one.", "And two."]
+    text = read("a.pdf", make_pdf([columns])).text
+    assert text.split() == "Left one. Left two. Right one. And two.".split()
+
+
 def test_chapters_headers_and_the_numbers_printed_on_pages_are_left_out(read: Read) -> None:
     cover = [["A report"], ["Contents", "ii"]]
     chapters = [
