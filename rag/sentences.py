@@ -47,7 +47,7 @@ def read_heading(text: str) -> tuple[int, str] | None:
     """The level, from 1, and the words of a heading.
 
     None for what is marked as a heading only so that it is not quoted, and heads nothing: a rule, a
-    table separator, a code fence, an image, a caption, a reading time.
+    table separator, a code fence, an image, a caption, a reading time, a line of contents.
     """
     if _heads_nothing(text) or _is_caption(text):
         return None
@@ -213,13 +213,14 @@ def _join_lines(lines: list[_Line], width: int) -> Iterator[_Unit]:
 def _kind_of_line(line: _Line, *, table: bool) -> _Kind:
     if table and "|" in line.text and _LETTER.search(line.text):
         return "row"
-    if _is_caption(line.words) or any(mark.match(line.words) for mark in _HEADING_LINES):
+    words = line.words
+    if _is_caption(words) or _LEADER.search(words) or any(m.match(words) for m in _HEADING_LINES):
         return "heading"
     return "item" if is_item(line.words) else "text"
 
 
 def _heads_nothing(line: str) -> bool:
-    return bool(_FURNITURE.match(line)) or not _LETTER.search(line)
+    return bool(_FURNITURE.match(line) or _LEADER.search(line)) or not _LETTER.search(line)
 
 
 def _is_caption(line: str) -> bool:
@@ -297,6 +298,7 @@ _FURNITURE = re.compile(
     r"|(?:advertisement|contents|published|read more|share|table of contents|updated)\W*\Z",
     re.IGNORECASE,
 )
+_LEADER = re.compile(r"(?:\. ?){4}(?:\d{1,4}|[ivxl]{1,7})\Z")  # dots that lead to a page
 _RULE = re.compile(r"[\W_]+\Z")
 _HEADING_LINES = (_ATX_HEADING, _WIKI_HEADING, _CHAPTER, _FURNITURE, _RULE)
 _CAPTION = re.compile(

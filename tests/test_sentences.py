@@ -375,6 +375,11 @@ def test_what_is_no_sentence_in_an_article_is_a_heading() -> None:
     ]
 
 
+def test_a_line_of_contents_is_no_sentence() -> None:
+    text = "1 Care of ropes . . . . . . . 4\nPreface ...... iv\n\nDry it.... Then wait 5 days.\n"
+    assert headings(text) == ["1 Care of ropes . . . . . . . 4", "Preface ...... iv"]
+
+
 @pytest.mark.parametrize(
     ("text", "title"),
     [
@@ -463,6 +468,7 @@ def test_an_endless_paragraph_is_one_sentence() -> None:
         ("![A rope](rope.png)", None),
         ("Reading time: 2 min", None),
         ("Fishermen in May. (LENA BRAND / AFP)", None),
+        ("Care of ropes . . . . . 17", None),
         ("17", None),
     ],
 )
