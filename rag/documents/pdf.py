@@ -44,7 +44,7 @@ _WORD_GAP = 0.15  # of a line's height, at least, between two words
 _WIDER = 1.3  # times the gaps around it: a gap that parts two paragraphs
 Span = tuple[int, int]  # characters of the text, end exclusive
 _T = TypeVar("_T")
-_Edge = tuple[int, float]  # a page, from 1, and the height of a line on it
+_Edges = dict[str, dict[int, list[float]]]  # text → page, from 1 → heights of its lines there
 _Traced = tuple[str, int]  # a character, and its place among pdfium's of the page, from 0
 _BLANK = (" ", -1)
 Place = tuple[int, int]  # a page, from 1, and a character among pdfium's of that page, from 0
@@ -168,7 +168,7 @@ def _shown_lines(pages: list[list[_Line]]) -> list[list[_Line]]:
             i
             for i, (bare, line) in enumerate(lines)
             if not _PAGE_NUMBER.fullmatch(bare)
-            and not (page > 1 and _is_running(bare, (page, line.first), edges, len(pages)))
+            and not (page > 1 and _is_running(bare, page, line.first, edges, len(pages)))
         ]
         shown.append(pages[page - 1][kept[0] : kept[-1] + 1] if kept else [])
     return shown
@@ -201,22 +201,22 @@ def _edge(lines: list[_T]) -> list[_T]:
     return lines[:2] + lines[2:][-2:]
 
 
-def _edges(pages: list[list[tuple[str, _Line]]]) -> dict[str, set[_Edge]]:
+def _edges(pages: list[list[tuple[str, _Line]]]) -> _Edges:
     """Where the lines at the edges of pages stand, by their text without the page's number."""
-    edges: dict[str, set[_Edge]] = {}
+    edges: _Edges = {}
     for page, lines in enumerate(pages, start=1):
         for bare, line in _edge(lines):
-            edges.setdefault(bare, set()).add((page, line.first))
+            edges.setdefault(bare, {}).setdefault(page, []).append(line.first)
     return edges
 
 
-def _is_running(bare: str, place: _Edge, edges: dict[str, set[_Edge]], pages: int) -> bool:
+def _is_running(bare: str, page: int, height: float, edges: _Edges, pages: int) -> bool:
     """Whether a line is at the edge of many pages, or of some near ones at the same height."""
-    page, height = place
-    found = edges.get(bare, set())
-    near = {n for n, y in found if abs(n - page) <= _NEAR and abs(y - height) <= 1}
-    many = len({n for n, _ in found}) >= max(_FEWEST, pages / 3)
-    return many or len(near) >= (2 if "#" in bare else _FEWEST)
+    found = edges.get(bare, {})
+    near = range(page - _NEAR, page + _NEAR + 1)
+    alike = sum(any(abs(y - height) <= 1 for y in found.get(n, ())) for n in near)
+    many = len(found) >= max(_FEWEST, pages / 3)
+    return many or alike >= (2 if "#" in bare else _FEWEST)
 
 
 def _set_apart(lines: list[_Line]) -> str:
