@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _Element = Any  # of lxml, which has no types
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # encrypted files and those of an old Word begin so
+_STRICT = b"http://purl.oclc.org/ooxml/"  # begins the names of relations in Strict Open XML
 _UNPACKED = 4  # times the limit of a file's size: all parts of the archive together
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _TEMPLATE_DATE = "2013-12-23T23:15:00"  # in what python-docx writes from its own template
@@ -69,14 +70,18 @@ def read(file: File) -> Content:
 
 
 def _check_archive(file: File) -> None:
-    """Raise DocumentError for an encrypted file, and for one that grows when it is unpacked."""
+    """Raise DocumentError for a file of another kind, and for one that grows when unpacked."""
     if file.data.startswith(_OLE):
         raise DocumentError("is encrypted or of an old Word: save it as .docx without a password")
     with ZipFile(BytesIO(file.data)) as archive:
         size = sum(part.file_size for part in archive.infolist())
-    limit = _UNPACKED * file.limit
-    if size > limit:
-        raise DocumentError(f"unpacks to {size >> 20:,} MB, over the limit of {limit >> 20:,} MB")
+        limit = _UNPACKED * file.limit
+        if size > limit:
+            raise DocumentError(
+                f"unpacks to {size >> 20:,} MB, over the limit of {limit >> 20:,} MB"
+            )
+        if _STRICT in archive.read("_rels/.rels"):
+            raise DocumentError('is Strict Open XML: save it as plain "Word Document (.docx)"')
 
 
 def _first_heading(blocks: list[str]) -> str | None:

@@ -168,6 +168,13 @@ def test_an_encrypted_or_old_file_says_so(read: Read) -> None:
         read("a.docx", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(2000))
 
 
+def test_a_file_of_strict_open_xml_says_so(read: Read) -> None:
+    plain, strict = b"http://schemas.openxmlformats.org/", b"http://purl.oclc.org/ooxml/"
+    data = edit_part(save_with(""), "_rels/.rels", lambda part: part.replace(plain, strict))
+    with pytest.raises(DocumentError, match="is Strict Open XML: save it as plain"):
+        read("a.docx", data)
+
+
 def test_an_empty_document(read: Read) -> None:
     with pytest.raises(DocumentError, match="is empty"):
         read("a.docx", save(docx.Document()))
