@@ -216,7 +216,7 @@ def _kind_of_line(line: _Line, *, table: bool) -> _Kind:
     words = line.words
     if _is_caption(words) or _LEADER.search(words) or any(m.match(words) for m in _HEADING_LINES):
         return "heading"
-    return "item" if is_item(line.words) else "text"
+    return "item" if is_item(words) else "text"
 
 
 def _heads_nothing(line: str) -> bool:

@@ -236,7 +236,7 @@ def _set_apart(lines: list[_Line]) -> str:
 
 def _lines(textpage: PdfTextPage) -> Iterator[_Line]:
     """The lines of a page that have text, in pdfium's order."""
-    codes = [_code(textpage, index) for index in range(textpage.count_chars())]
+    codes = _codes(textpage)
     start = 0
     for end in [*(i for i, code in enumerate(codes) if _ends(textpage, i, code)), len(codes)]:
         inked = [i for i in range(start, end) if not chr(codes[i]).isspace()]
@@ -252,22 +252,27 @@ def _lines(textpage: PdfTextPage) -> Iterator[_Line]:
 
 def _ends(textpage: PdfTextPage, index: int, code: int) -> bool:
     """Whether a line ends at a character, if only in a space that pdfium put between two fields."""
+    if code != 32:
+        return code in (10, 13)
     from pypdfium2 import raw
 
-    if code != 32 or raw.FPDFText_IsGenerated(textpage, index) != 1:
-        return code in (10, 13)
+    if raw.FPDFText_IsGenerated(textpage, index) != 1:
+        return False
     (left, above), (right, below) = (_origin(textpage, i) for i in (index - 1, index + 1))
     return right < left and abs(above - below) > _LOWER
 
 
-def _code(textpage: PdfTextPage, index: int) -> int:
-    """The character as a UTF-16 code unit or a code point; 0 where it has none."""
+def _codes(textpage: PdfTextPage) -> list[int]:
+    """A page's characters as UTF-16 code units or code points; 0 where one has none."""
     from pypdfium2 import raw
 
-    code: int = raw.FPDFText_GetUnicode(textpage, index)
-    if code == ord(_HYPHEN) and raw.FPDFText_IsHyphen(textpage, index) != 1:
-        return 0
-    return code if code <= 0x10FFFF else 0
+    def code(index: int) -> int:
+        found: int = raw.FPDFText_GetUnicode(textpage, index)
+        if found == ord(_HYPHEN) and raw.FPDFText_IsHyphen(textpage, index) != 1:
+            return 0
+        return found if found <= 0x10FFFF else 0
+
+    return [code(index) for index in range(textpage.count_chars())]
 
 
 def _trace(textpage: PdfTextPage, codes: list[tuple[int, int]]) -> list[_Traced]:
@@ -316,9 +321,12 @@ def _set_accents(textpage: PdfTextPage, characters: list[_Traced]) -> list[_Trac
     """
     composed = list(characters)
     for number, (accent, place) in enumerate(characters):
-        for other, (letter, under) in enumerate(composed) if accent in _ACCENTS else ():
+        if accent not in _ACCENTS:
+            continue
+        left, _, right, _ = textpage.get_charbox(place)
+        for other, (letter, under) in enumerate(composed):
             both = normalize("NFC", _DOTLESS.get(letter, letter) + _ACCENTS[accent])
-            if letter.isalpha() and len(both) == 1 and _is_over(textpage, place, under):
+            if letter.isalpha() and len(both) == 1 and _is_at(textpage, under, (left + right) / 2):
                 composed[other], composed[number] = (both, under), ("", place)
                 _close(textpage, composed, number)
                 break
@@ -336,11 +344,10 @@ def _close(textpage: PdfTextPage, characters: list[_Traced], number: int) -> Non
             characters[number - 1] = ("", -1)
 
 
-def _is_over(textpage: PdfTextPage, accent: int, letter: int) -> bool:
-    """Whether the middle of one character stands within the width of another."""
-    left, _, right, _ = textpage.get_charbox(accent)
+def _is_at(textpage: PdfTextPage, letter: int, x: float) -> bool:
+    """Whether a point is within the width of a character."""
     start, _, end, _ = textpage.get_charbox(letter)
-    return bool(start < (left + right) / 2 < end)
+    return bool(start < x < end)
 
 
 def _join_words(characters: Iterator[_Traced]) -> Iterator[_Traced]:
